@@ -1,0 +1,1 @@
+"""The language: declare, graph, run, trace, search, emit."""

@@ -1,0 +1,1 @@
+"""The emitted JSON document: its schema, writing and loading."""

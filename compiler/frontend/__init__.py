@@ -1,0 +1,1 @@
+"""From decorated functions to graphs: lowering of source, and host mode."""

@@ -1,0 +1,1 @@
+"""The intermediate representation: nodes, rules, rewrites, bounds and drawings."""

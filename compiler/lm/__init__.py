@@ -1,0 +1,1 @@
+"""Language models: the protocol, its providers, retries and limits."""

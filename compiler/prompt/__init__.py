@@ -1,0 +1,1 @@
+"""From a signature and values to messages, and from a reply back to values."""

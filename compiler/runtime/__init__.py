@@ -1,0 +1,1 @@
+"""Running a graph: the interpreter, the pools, isolation of generated code."""

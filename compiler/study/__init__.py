@@ -1,0 +1,1 @@
+"""The metered handle an optimizer works through: store, budget, data, evaluation, verdict."""

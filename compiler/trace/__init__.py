@@ -1,0 +1,1 @@
+"""What one run did: the recorder, its spans and their export."""

@@ -1,0 +1,1 @@
+"""The passes: one file an algorithm, the parts they share beside them."""

@@ -1,0 +1,1 @@
+"""Treadle compiles compound-AI programs."""
