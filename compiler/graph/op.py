@@ -1,0 +1,72 @@
+"""Ops: plain Python functions in a graph. A graph names them; a table gives the functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from treadle.compiler.errors import DeclarationError
+from treadle.compiler.signature import Annotation
+
+LIBRARY_PREFIX = "treadle:"
+"""Names of ops that ship with Treadle; they load from a file alone."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Op:
+    """A function a program may call beside its steps. It neither changes nor keeps its arguments.
+
+    Attributes:
+        name: The function's name, unique in a program; library ops start with ``treadle:``.
+        function: What is called.
+        returns: The return type, ``Any`` where the function does not say.
+        takes: Types of the arguments by name, as far as the function says.
+        effects: It changes the world: it waits for all that comes before it in program order.
+        blocking: It waits for something outside Python and gets a thread.
+        idempotent: Repeating it does no harm, so a search may run it although it has effects.
+        trainable: Its body is a parameter of the search.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    returns: Annotation = Any
+    takes: Mapping[str, Annotation] = dataclasses.field(default_factory=dict)
+    effects: bool = False
+    blocking: bool = False
+    idempotent: bool = False
+    trainable: bool = False
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling it gives an awaitable."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+_LIBRARY: dict[str, Op] = {}
+
+
+def library_op(name: str) -> Callable[[Callable[..., Any]], Op]:
+    """Register a function as the op ``treadle:<name>``. For Treadle's own modules.
+
+    Raises:
+        DeclarationError: The name is taken.
+    """
+
+    def register(function: Callable[..., Any]) -> Op:
+        full = LIBRARY_PREFIX + name
+        if full in _LIBRARY:
+            msg = f"the library op {full!r} is registered twice"
+            raise DeclarationError(msg)
+        hints = inspect.get_annotations(function, eval_str=True)
+        returns = hints.pop("return", Any)
+        _LIBRARY[full] = Op(name=full, function=function, returns=returns, takes=hints)
+        return _LIBRARY[full]
+
+    return register
+
+
+def library() -> Mapping[str, Op]:
+    """All library ops registered so far, by full name."""
+    return _LIBRARY

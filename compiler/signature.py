@@ -1,0 +1,593 @@
+"""Signatures: what a predictor promises, as typed fields, and the way between Python types and JSON Schema.
+
+A ``Slot`` is one named, typed field. A ``Signature`` is the input slots, the output slots and the instruction. Both are
+immutable; everything that changes one returns a new one. Values stay plain Python values: pydantic only checks them,
+reads them from JSON and writes them to JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import re
+import types
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+
+import pydantic
+from pydantic.fields import FieldInfo
+
+from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.errors import InputError, SignatureError
+
+# A Python annotation as users write it: a class, a generic alias, a Literal, a union. The type system has no name for it.
+Annotation = Any
+
+
+class _Missing(enum.Enum):
+    MISSING = "missing"
+
+
+MISSING = _Missing.MISSING
+"""Says that a slot has no default: the field is required."""
+
+_PLAIN = (str, int, float, bool)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One named, typed field of a signature.
+
+    Attributes:
+        name: Any identifier.
+        annotation: The Python type; ``Annotated[...]`` carries pydantic constraints, which are enforced.
+        description: Shown to the model beside the field; empty where there is nothing to say.
+        default: The value of an input that is left out; ``MISSING`` where it is required.
+    """
+
+    name: str
+    annotation: Annotation
+    description: str = ""
+    default: Any = MISSING  # any value of the annotated type
+
+    @cached_property
+    def _adapter(self) -> pydantic.TypeAdapter[Any]:
+        try:
+            return pydantic.TypeAdapter(self.annotation)
+        except pydantic.errors.PydanticUserError as error:
+            msg = f"field {self.name!r}: {type_name(self.annotation)} is not a type values can be checked against"
+            raise SignatureError(msg) from error
+
+    @cached_property
+    def schema(self) -> Mapping[str, JSON]:
+        """JSON Schema of the field's values. Enum classes keep their member names as ``x-enum-names``."""
+        try:
+            return cast(Mapping[str, JSON], self._adapter.json_schema(schema_generator=_SchemaWriter))
+        except pydantic.errors.PydanticInvalidForJsonSchema as error:
+            msg = (
+                f"field {self.name!r}: {type_name(self.annotation)} has no JSON Schema; "
+                "use str, int, float, bool, Literal, Enum, a pydantic model, a dataclass, list, dict or Optional"
+            )
+            raise SignatureError(msg) from error
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give the field."""
+        return self.default is MISSING
+
+    def check(self, value: object) -> Any:
+        """``value`` itself if it is of the slot's type; used for values that come from Python code.
+
+        Raises:
+            pydantic.ValidationError: The value is of another type or breaks a constraint.
+        """
+        if type(value) is self.annotation and self.annotation in _PLAIN:
+            return value
+        return self._adapter.validate_python(value, strict=True)
+
+    def read(self, value: object) -> Any:
+        """A value of the slot's type from data: a dataset row, a decoded JSON document.
+
+        Raises:
+            pydantic.ValidationError: The value does not fit.
+        """
+        if type(value) is self.annotation and self.annotation in _PLAIN:
+            return value
+        return self._adapter.validate_python(value)
+
+    def read_json(self, text: str | bytes) -> Any:
+        """A value of the slot's type from JSON text.
+
+        Raises:
+            pydantic.ValidationError: The text is not JSON or does not fit.
+        """
+        return self._adapter.validate_json(text)
+
+    def dump(self, value: object) -> JSON:
+        """``value`` as JSON can hold it. Never fails: what does not fit the type is dumped by what it is."""
+        if type(value) in _PLAIN or value is None:
+            return cast(JSON, value)
+        return dump(value)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The slot as data: name, schema, description, and the default where there is one."""
+        data: dict[str, JSON] = {"name": self.name, "schema": self.schema}
+        if self.description:
+            data["description"] = self.description
+        if self.default is not MISSING:
+            data["default"] = self.dump(self.default)
+        return data
+
+
+_ANY_ADAPTER: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(Any)
+
+
+def dump(value: object) -> JSON:
+    """Any plain Python value as JSON can hold it: models and dataclasses become objects, enums their values.
+
+    Raises:
+        pydantic_core.PydanticSerializationError: The value has no JSON form.
+    """
+    return cast(JSON, _ANY_ADAPTER.dump_python(value, mode="json"))
+
+
+class _SchemaWriter(pydantic.json_schema.GenerateJsonSchema):
+    """pydantic's schema, with the member names of enum classes, so that a file can make the class again."""
+
+    def enum_schema(self, schema: Any) -> dict[str, Any]:
+        """The enum's schema and its member names."""
+        written = super().enum_schema(schema)
+        written["x-enum-names"] = [member.name for member in schema["members"]]
+        return written
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Typed inputs, typed outputs and an instruction.
+
+    With one output the value of a step is that output's value; with several it is a frozen pydantic model whose fields
+    are the outputs.
+
+    Attributes:
+        name: The predictor's name; also the name of the output slot when a function declares the signature.
+        inputs: Input slots in declared order.
+        outputs: Output slots in the order the model fills them; at least one.
+        instruction: What to do, in words; may be empty.
+    """
+
+    name: str
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    instruction: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.outputs:
+            msg = f"signature {self.name!r} has no output; give the function a return type"
+            raise SignatureError(msg)
+        for side, slots in (("input", self.inputs), ("output", self.outputs)):
+            names = [slot.name for slot in slots]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                msg = f"signature {self.name!r} has two {side}s named {', '.join(twice)}; give each its own name"
+                raise SignatureError(msg)
+
+    @cached_property
+    def value(self) -> Slot:
+        """The value a step with this signature has: the one output, or a model of all of them."""
+        if len(self.outputs) == 1:
+            return self.outputs[0]
+        return Slot(name=self.name, annotation=_outputs_model(self.name, self.outputs))
+
+    def input(self, name: str) -> Slot:
+        """The input slot called ``name``.
+
+        Raises:
+            SignatureError: There is none.
+        """
+        return _slot_named(self, "input", self.inputs, name)
+
+    def output(self, name: str) -> Slot:
+        """The output slot called ``name``.
+
+        Raises:
+            SignatureError: There is none.
+        """
+        return _slot_named(self, "output", self.outputs, name)
+
+    def with_instruction(self, instruction: str) -> Signature:
+        """The same fields under another instruction."""
+        return dataclasses.replace(self, instruction=instruction)
+
+    def with_name(self, name: str) -> Signature:
+        """The same fields and instruction under another name."""
+        return dataclasses.replace(self, name=name)
+
+    def with_inputs(self, *slots: Slot) -> Signature:
+        """The signature with further inputs after its own."""
+        return dataclasses.replace(self, inputs=(*self.inputs, *slots))
+
+    def with_outputs(self, *slots: Slot) -> Signature:
+        """The signature with further outputs before its own, such as reasoning that leads to the answer."""
+        return dataclasses.replace(self, outputs=(*slots, *self.outputs))
+
+    def bind(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Any]:
+        """The inputs of a call by name, checked, defaults filled in.
+
+        Raises:
+            InputError: An input is missing, unknown, given twice or of the wrong type.
+        """
+        named = self._named(args, kwargs)
+        bound: dict[str, Any] = {}
+        for slot in self.inputs:
+            if slot.name in named:
+                bound[slot.name] = checked(self.name, slot, named[slot.name])
+            elif slot.required:
+                msg = f"{self.name}() needs the input {slot.name!r}; it takes {self.takes()}"
+                raise InputError(msg)
+            else:
+                bound[slot.name] = slot.default
+        return bound
+
+    def _named(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+        if len(args) > len(self.inputs):
+            msg = f"{self.name}() takes {len(self.inputs)} inputs ({self.takes()}) but {len(args)} were given"
+            raise InputError(msg)
+        named = {slot.name: value for slot, value in zip(self.inputs, args, strict=False)}
+        known = {slot.name for slot in self.inputs}
+        for name, value in kwargs.items():
+            if name not in known:
+                msg = f"{self.name}() has no input {name!r}; it takes {self.takes()}"
+                raise InputError(msg)
+            if name in named:
+                msg = f"{self.name}() got the input {name!r} twice"
+                raise InputError(msg)
+            named[name] = value
+        return named
+
+    def takes(self) -> str:
+        """The inputs as a person would list them: ``ticket: str, policies: list[str]``."""
+        return ", ".join(f"{slot.name}: {type_name(slot.annotation)}" for slot in self.inputs) or "no inputs"
+
+    def to_json(self) -> dict[str, JSON]:
+        """The signature as data."""
+        return {
+            "name": self.name,
+            "inputs": [slot.to_json() for slot in self.inputs],
+            "outputs": [slot.to_json() for slot in self.outputs],
+            "instruction": self.instruction,
+        }
+
+    @cached_property
+    def interface_hash(self) -> str:
+        """Hash of the fields and their types, not of the instruction or the descriptions' order of writing."""
+        return digest([[slot.to_json() for slot in self.inputs], [slot.to_json() for slot in self.outputs]])
+
+
+def _slot_named(signature: Signature, side: str, slots: tuple[Slot, ...], name: str) -> Slot:
+    for slot in slots:
+        if slot.name == name:
+            return slot
+    msg = f"{signature.name!r} has no {side} {name!r}; it has {', '.join(slot.name for slot in slots) or 'none'}"
+    raise SignatureError(msg)
+
+
+def checked(owner: str, slot: Slot, value: object) -> Any:
+    """``value`` if it fits ``slot``.
+
+    Raises:
+        InputError: Says which input of ``owner`` got what, and what it takes.
+    """
+    try:
+        return slot.check(value)
+    except pydantic.ValidationError as error:
+        raise InputError(_mismatch(owner, slot, value, error)) from None
+
+
+def read(owner: str, slot: Slot, value: object) -> Any:
+    """A value for ``slot`` from data.
+
+    Raises:
+        InputError: Says which field of ``owner`` got what, and what it takes.
+    """
+    try:
+        return slot.read(value)
+    except pydantic.ValidationError as error:
+        raise InputError(_mismatch(owner, slot, value, error)) from None
+
+
+def _mismatch(owner: str, slot: Slot, value: object, error: pydantic.ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = "".join(f"[{part!r}]" for part in first["loc"])
+    return (
+        f"{owner}(): input {slot.name!r}{where} takes {type_name(slot.annotation)}, "
+        f"got {shown(value)} of type {type(value).__name__}: {first['msg']}"
+    )
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """``repr(value)``, cut to ``limit`` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
+    """A frozen model with one field per output. Field names that BaseModel also uses are allowed: theirs win."""
+    reserved = [slot.name for slot in outputs if slot.name.startswith(("model_", "_"))]
+    if reserved:
+        msg = f"signature {name!r}: outputs may not be named {', '.join(reserved)}: pydantic keeps names with that start"
+        raise SignatureError(msg)
+    fields: dict[str, Any] = {
+        slot.name: (slot.annotation, pydantic.Field(description=slot.description or None)) for slot in outputs
+    }
+    title = "".join(part.capitalize() for part in name.split("_")) or "Outputs"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # shadowing a BaseModel method is what the user asked for
+        return pydantic.create_model(title, __config__=pydantic.ConfigDict(frozen=True), **fields)
+
+
+# --- from Python functions and from strings --------------------------------------------------------------------------
+
+
+def from_function(function: Callable[..., object], *, name: str | None = None) -> Signature:
+    """The signature a predictor's function declares: hints are the fields, the docstring is the instruction.
+
+    Raises:
+        SignatureError: A hint is missing or unknown, an argument is ``*args`` or ``**kwargs``, or the return type is
+            missing.
+    """
+    title = name or function.__name__
+    hints = _hints(function, title)
+    inputs = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            msg = f"predictor {title!r}: *{parameter.name} is not a field; name every input"
+            raise SignatureError(msg)
+        if parameter.name in ("self", "cls") and parameter.name not in hints:
+            continue
+        if parameter.name not in hints:
+            msg = f"predictor {title!r}: input {parameter.name!r} has no type hint; write {parameter.name}: str, say"
+            raise SignatureError(msg)
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        inputs.append(_slot(parameter.name, hints[parameter.name], default))
+    if hints.get("return") in (None, type(None)):
+        msg = f"predictor {title!r} has no return type; write -> str, or the type the model should fill"
+        raise SignatureError(msg)
+    output = _slot(title, hints["return"], MISSING)
+    signature = Signature(
+        name=title, inputs=tuple(inputs), outputs=(output,), instruction=inspect.cleandoc(function.__doc__ or "")
+    )
+    for slot in (*signature.inputs, *signature.outputs):
+        _ = slot.schema  # a type with no schema is an error here, at the declaration
+    return signature
+
+
+def _hints(function: Callable[..., object], title: str) -> dict[str, Annotation]:
+    try:
+        return typing.get_type_hints(function, localns=_closure(function), include_extras=True)
+    except NameError as error:
+        msg = f"{title!r}: the type {error.name!r} in its hints is not defined where the function is declared"
+        raise SignatureError(msg) from error
+
+
+def _closure(function: Callable[..., object]) -> dict[str, object]:
+    """Names a function closes over; local classes in hints are found here when the function uses them."""
+    code = getattr(function, "__code__", None)
+    cells = getattr(function, "__closure__", None) or ()
+    names = code.co_freevars if code else ()
+    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True) if _filled(cell)}
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
+def _slot(name: str, hint: Annotation, default: object) -> Slot:
+    """A slot from a hint; a plain string or a pydantic ``Field`` in ``Annotated`` is the description."""
+    description = ""
+    if get_origin(hint) is Annotated:
+        base, *extras = get_args(hint)
+        kept: list[object] = []
+        for extra in extras:
+            if isinstance(extra, str):
+                description = extra
+            else:
+                if isinstance(extra, FieldInfo) and extra.description:
+                    description = extra.description
+                kept.append(extra)
+        hint = _annotated(base, kept)
+    return Slot(name=name, annotation=hint, description=description, default=default)
+
+
+def _annotated(base: Annotation, extras: Iterable[object]) -> Annotation:
+    constraints = [extra for extra in extras if not isinstance(extra, FieldInfo) or extra.metadata]
+    return Annotated[(base, *constraints)] if constraints else base
+
+
+_WORDS: Mapping[str, Annotation] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "Any": Any,
+    "None": None,
+    "Literal": Literal,
+    "Optional": typing.Optional,
+    "Union": Union,
+}
+
+_FIELD = re.compile(r"\s*([^\W\d]\w*)\s*(?::(.*))?\Z", re.DOTALL)
+
+
+def from_string(text: str, *, name: str = "predict", instruction: str = "") -> Signature:
+    """A signature from ``"question, context: list[str] -> answer: float"``; a field without a type is ``str``.
+
+    The types allowed are str, int, float, bool, list, dict, Literal, Optional, Union, None and ``|`` between them.
+
+    Raises:
+        SignatureError: The text is not of that form.
+
+    >>> from_string("question -> answer: float").outputs[0].name
+    'answer'
+    """
+    left, arrow, right = text.partition("->")
+    if not arrow:
+        msg = f"signature {text!r} has no '->'; write it as 'question, context: list[str] -> answer: float'"
+        raise SignatureError(msg)
+    return Signature(
+        name=name,
+        inputs=tuple(_fields(left, text)),
+        outputs=tuple(_fields(right, text)),
+        instruction=instruction,
+    )
+
+
+def _fields(side: str, whole: str) -> Iterable[Slot]:
+    for part in _split(side):
+        match = _FIELD.match(part)
+        if match is None:
+            msg = f"signature {whole!r}: {part.strip()!r} is not a field; write name or name: type"
+            raise SignatureError(msg)
+        field, hint = match.groups()
+        yield Slot(name=field, annotation=str if hint is None else _type_from_text(hint.strip(), whole))
+
+
+def _split(side: str) -> Iterable[str]:
+    """The comma-separated parts of one side, commas inside brackets and quotes left alone."""
+    depth, quote, start = 0, "", 0
+    for index, character in enumerate(side):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "[(":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        elif character == "," and depth == 0:
+            yield side[start:index]
+            start = index + 1
+    if side[start:].strip():
+        yield side[start:]
+
+
+def _type_from_text(text: str, whole: str) -> Annotation:
+    """A type expression, read from its syntax tree: nothing is evaluated but the words of ``_WORDS``."""
+    import ast
+
+    try:
+        return _type_from_tree(ast.parse(text, mode="eval").body)
+    except (SyntaxError, KeyError, TypeError, ValueError) as error:
+        msg = f"signature {whole!r}: {text!r} is not a type; use {', '.join(_WORDS)} and | between them"
+        raise SignatureError(msg) from error
+
+
+def _type_from_tree(tree: Any) -> Annotation:
+    import ast
+
+    match tree:
+        case ast.Name(id=word):
+            return _WORDS[word]
+        case ast.Constant(value=value):
+            return value
+        case ast.Tuple(elts=parts):
+            return tuple(_type_from_tree(part) for part in parts)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return Union[_type_from_tree(left), _type_from_tree(right)]
+        case ast.Subscript(value=base, slice=inner):
+            return _type_from_tree(base)[_type_from_tree(inner)]
+    raise ValueError(ast.dump(tree))
+
+
+# --- types as words and as one another -------------------------------------------------------------------------------
+
+
+def type_name(annotation: Annotation) -> str:
+    """A type as the user wrote it, without module names.
+
+    >>> type_name(list[str])
+    'list[str]'
+    """
+    if annotation is None or annotation is type(None):
+        return "None"
+    if annotation is Any:
+        return "Any"
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return type_name(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return " | ".join(type_name(part) for part in get_args(annotation))
+    if origin is Literal:
+        return f"Literal[{', '.join(repr(part) for part in get_args(annotation))}]"
+    if origin is not None:
+        inner = ", ".join("..." if part is ... else type_name(part) for part in get_args(annotation))
+        return f"{getattr(origin, '__name__', origin)}[{inner}]"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def assignable(source: Annotation, target: Annotation) -> bool:
+    """Whether every value of ``source`` may stand where ``target`` is declared; unknown types (``Any``) may.
+
+    >>> assignable(Literal["a"], str), assignable(str, int)
+    (True, False)
+    """
+    source, target = _bare(source), _bare(target)
+    if source is Any or target is Any or target is object or source == target:
+        return True
+    if get_origin(source) in (Union, types.UnionType):
+        return all(assignable(part, target) for part in get_args(source))
+    if get_origin(target) in (Union, types.UnionType):
+        return any(assignable(source, part) for part in get_args(target))
+    if get_origin(source) is Literal:
+        return _literal_assignable(get_args(source), target)
+    if get_origin(target) is Literal:
+        return False
+    return _class_assignable(source, target)
+
+
+def _literal_assignable(values: tuple[object, ...], target: Annotation) -> bool:
+    if get_origin(target) is Literal:
+        return set(values) <= set(get_args(target))
+    return all(assignable(type(value), target) for value in values)
+
+
+def _class_assignable(source: Annotation, target: Annotation) -> bool:
+    source_class, target_class = get_origin(source) or source, get_origin(target) or target
+    if not (isinstance(source_class, type) and isinstance(target_class, type)):
+        return True  # a form we know nothing of: checked when the value arrives
+    if not (issubclass(source_class, target_class) or (source_class is int and target_class is float)):
+        return False
+    source_args, target_args = get_args(source), get_args(target)
+    if not source_args or not target_args or len(source_args) != len(target_args):
+        return True
+    return all(assignable(a, b) for a, b in zip(source_args, target_args, strict=True) if a is not ... and b is not ...)
+
+
+def _bare(annotation: Annotation) -> Annotation:
+    """The type without ``Annotated``; ``None`` as its class."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    return type(None) if annotation is None else annotation
+
+
+def labels(annotation: Annotation) -> tuple[JSON, ...] | None:
+    """The finite values of a Literal, Enum or bool type as JSON, or ``None`` where the type is not finite.
+
+    >>> labels(Literal["yes", "no"])
+    ('yes', 'no')
+    """
+    bare = _bare(annotation)
+    if get_origin(bare) is Literal:
+        return tuple(dump(value) for value in get_args(bare))
+    if isinstance(bare, type) and issubclass(bare, enum.Enum):
+        return tuple(dump(member) for member in bare)
+    return (False, True) if bare is bool else None
