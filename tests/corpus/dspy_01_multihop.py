@@ -1,4 +1,4 @@
-# Follows the control flow of: DSPy documentation, tutorial "Multi-hop search" (dspy.ai)
+# Follows the control flow of: DSPy documentation, tutorial "Multi-Hop Retrieval" (dspy.ai)
 from typing import Any
 
 from pydantic import BaseModel

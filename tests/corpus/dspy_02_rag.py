@@ -1,4 +1,4 @@
-# Follows the control flow of: DSPy documentation, tutorial "Building RAG as custom module" (dspy.ai)
+# Follows the control flow of: DSPy documentation, "Building AI Applications by Customizing DSPy Modules" (dspy.ai)
 from typing import Any
 
 import treadle

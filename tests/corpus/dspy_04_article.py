@@ -14,7 +14,7 @@ class Outline(BaseModel):
 
 @treadle.predict(ChainOfThought())
 def build_outline(topic: str) -> Outline:
-    """Outline a thorough overview of the topic."""
+    """Plan an article: its title, its sections and their parts."""
     ...
 
 
@@ -22,7 +22,7 @@ def build_outline(topic: str) -> Outline:
 def draft_section(
     topic: str, section_heading: str, section_subheadings: list[str]
 ) -> Annotated[str, "a section in markdown"]:
-    """Draft one section of an article."""
+    """Write this section, with a paragraph for each part."""
     ...
 
 

@@ -43,7 +43,7 @@ TOOLS = {"birth_year": birth_year, "difference": difference, "finish": finish}
 def react(question: str, trajectory: list[str]) -> Action:
     """Choose the next tool: birth_year(surname), difference("a - b") or finish(answer).
 
-    For the final answer write the shortest form, numbers without leading zeros.
+    Finish with the bare fact, not with a sentence.
     """
     ...
 

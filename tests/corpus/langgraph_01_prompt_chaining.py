@@ -6,19 +6,19 @@ import treadle
 
 @treadle.predict
 def generate_joke(topic: str) -> str:
-    """Write a short joke about the topic."""
+    """Tell a joke on the topic in one or two lines."""
     ...
 
 
 @treadle.predict
 def improve_joke(joke: str) -> str:
-    """Make the joke funnier by adding wordplay."""
+    """Work a pun into the joke."""
     ...
 
 
 @treadle.predict
 def polish_joke(joke: str) -> str:
-    """Add a surprising twist to the joke."""
+    """Give the joke an end nobody expects."""
     ...
 
 

@@ -28,12 +28,12 @@ async def parallel_workflow(topic: str, with_poem: bool = True) -> str:
     topic = topic.strip().lower()
     joke, story = await asyncio.gather(write_joke(topic), write_story(topic))
 
-    combined = f"Here's a story and a joke about {topic}!\n\n"
-    combined += f"STORY:\n{story}\n\n"
-    combined += f"JOKE:\n{joke}"
+    combined = f"Two pieces on {topic}\n\n"
+    combined += f"Story:\n{story}\n\n"
+    combined += f"Joke:\n{joke}"
     if with_poem:
         poem = await write_poem(topic)
-        combined += f"\n\nPOEM:\n{poem}"
+        combined += f"\n\nPoem:\n{poem}"
     return combined
 
 

@@ -7,12 +7,12 @@ import treadle
 
 
 class Route(BaseModel):
-    step: Literal["poem", "story", "joke"] = Field(description="the next step in the routing process")
+    step: Literal["poem", "story", "joke"] = Field(description="who shall write")
 
 
 @treadle.predict
 def route(request: str) -> Route:
-    """Route the request to a story, a joke or a poem."""
+    """Decide what kind of text the request asks for."""
     ...
 
 

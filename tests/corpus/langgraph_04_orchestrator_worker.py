@@ -8,8 +8,8 @@ from treadle.modules import ChainOfThought
 
 
 class Section(BaseModel):
-    name: str = Field(description="name of this section of the report")
-    description: str = Field(description="what the section covers")
+    name: str = Field(description="its heading")
+    description: str = Field(description="what it has to tell, in a sentence")
 
 
 class Report(BaseModel):

@@ -13,13 +13,13 @@ class Feedback(BaseModel):
 
 @treadle.predict
 def write_joke(topic: str, feedback: str | None) -> str:
-    """Write a joke about the topic; take the feedback into account if there is any."""
+    """Tell a joke on the topic. If an editor has sent one back, mind what was said."""
     ...
 
 
 @treadle.predict
 def grade_joke(joke: str) -> Feedback:
-    """Decide if the joke is funny, and say how to improve it if it is not."""
+    """Be the editor: would anyone laugh? If not, say what to change."""
     ...
 
 

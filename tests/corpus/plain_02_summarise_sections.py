@@ -1,4 +1,4 @@
-# Follows the control flow of: OpenAI Cookbook, "Summarizing long documents" (split, summarise each part, combine)
+# Follows the control flow of: OpenAI Cookbook, "Summarizing Long Documents" (part by part; the last call is our own)
 from typing import Any
 
 import treadle
@@ -17,7 +17,7 @@ def split_into_sections(text: str, max_words: int) -> list[str]:
 
 @treadle.predict
 def summarise_section(section: str, instructions: str) -> str:
-    """Rewrite the section in summarised form."""
+    """Shorten the section as instructed."""
     ...
 
 
@@ -29,7 +29,7 @@ def combine(summaries: list[str]) -> str:
 
 @treadle.program
 def summarise(text: str, max_words: int = 12, extra: str | None = None) -> str:
-    instructions = "Rewrite this text in summarised form."
+    instructions = "Tell it in a few words."
     if extra is not None:
         instructions += f" {extra}"
 

@@ -1,4 +1,4 @@
-# Follows the control flow of: OpenAI Cookbook, "How to implement LLM guardrails" (input and output guardrails, async)
+# Follows the control flow of: OpenAI Cookbook, examples/How_to_use_guardrails.ipynb (input and output guardrails)
 import asyncio
 from typing import Annotated, Any, Literal
 
@@ -11,13 +11,13 @@ TOPICS = ["cats", "dogs"]
 
 @treadle.predict
 async def topical_guardrail(user_request: str, topics: list[str]) -> Literal["allowed", "not_allowed"]:
-    """Assess whether the question keeps to the topics."""
+    """Is the request about one of the topics?"""
     ...
 
 
 @treadle.predict
 async def get_chat_response(user_request: str) -> str:
-    """You are a helpful assistant."""
+    """Answer the visitor of a pet shop."""
     ...
 
 
@@ -34,11 +34,11 @@ async def execute_all_guardrails(user_request: str) -> str:
         get_chat_response(user_request),
     )
     if verdict == "not_allowed":
-        return f"I can only talk about {' and '.join(TOPICS)}."
+        return f"We know about {' and '.join(TOPICS)}, and about nothing else."
 
     score = await moderation_guardrail(response)
     if score >= 3:
-        return "Sorry, we're not permitted to give animal advice."
+        return "That is for a vet to say."
     return response
 
 

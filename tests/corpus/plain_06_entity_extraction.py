@@ -15,7 +15,7 @@ class Facts(BaseModel):
 
 @treadle.predict
 def extract_chunk(document: str, template: str) -> Facts:
-    """Extract what the template asks for from this part of a document."""
+    """Find what the template names in this part of a longer text."""
     ...
 
 

@@ -18,9 +18,9 @@ CUSTOMERS = {123: Customer("John", 123.45, 20.0), 7: Customer("Ines", 9.5)}
 
 
 class SupportOutput(BaseModel):
-    support_advice: str = Field(description="advice returned to the customer")
-    block_card: bool = Field(description="whether to block their card")
-    risk: int = Field(description="risk level of the query", ge=0, le=10)
+    support_advice: str = Field(description="what to tell the customer")
+    block_card: bool = Field(description="true if the card must not be used again")
+    risk: int = Field(description="0 harmless, 10 a fraud under way", ge=0, le=10)
 
 
 @treadle.op
@@ -36,7 +36,7 @@ async def block_card(customer_id: int) -> str:
 
 @treadle.predict
 async def support_agent(query: str, customer_name: str, balance: str) -> SupportOutput:
-    """You are a support agent in a bank: advise the customer by name and judge the risk of the query."""
+    """Help a customer of the bank, whom you address by name, and judge how risky the matter is."""
     ...
 
 
@@ -49,7 +49,7 @@ async def bank_support(customer_id: int, query: str, include_pending: bool = Tru
     balance = customer.balance + customer.pending if include_pending else customer.balance
     output = await support_agent(
         query=query,
-        customer_name=f"The customer's name is {customer.name!r}",
+        customer_name=f"Name: {customer.name!r}",
         balance=f"${balance:.2f}",
     )
     if output.block_card or output.risk >= 8:

@@ -27,7 +27,7 @@ class Answer:
 def explain(sql: str) -> str:
     """A stand-in for EXPLAIN: knows tables and columns."""
     if not sql.upper().startswith("SELECT"):
-        raise ValueError("Please create a SELECT query")
+        raise ValueError("only SELECT is allowed")
     named = re.findall(r"(\w+) =", sql)
     for column in named:
         if column not in SCHEMA["records"]:
@@ -37,7 +37,7 @@ def explain(sql: str) -> str:
 
 @treadle.predict
 def write_sql(request: str, database_schema: dict[str, list[str]], feedback: str) -> Draft:
-    """Write a SQL query that suits the request, or say why the request is invalid."""
+    """Turn the request into SQL for this database, or say why it cannot be done."""
     ...
 
 

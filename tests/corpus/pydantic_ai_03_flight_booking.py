@@ -26,7 +26,7 @@ class Booking(BaseModel):
 
 @treadle.predict
 def extract_flights(page: str) -> list[Flight]:
-    """Extract all the flights from the text of the page."""
+    """List every flight on the page."""
     ...
 
 
@@ -38,7 +38,7 @@ def choose_flight(origin: str, destination: str, flights: list[Flight], problems
 
 @treadle.predict
 def seat_preference(wish: str) -> Seat:
-    """Extract the seat the user wants. A and F are window seats; row 1 has extra leg room."""
+    """Which seat suits the wish? Columns A and F are at the window, C and D on the aisle."""
     ...
 
 
@@ -53,9 +53,9 @@ def book_flight(page: str, origin: str, destination: str, wish: str = "a window 
 
         errors = []
         if flight.origin != origin:
-            errors.append(f"{flight.flight_number} should have origin {origin}, not {flight.origin}")
+            errors.append(f"{flight.flight_number} leaves from {flight.origin}, not from {origin}")
         if flight.destination != destination:
-            errors.append(f"{flight.flight_number} should have destination {destination}, not {flight.destination}")
+            errors.append(f"{flight.flight_number} lands in {flight.destination}, not in {destination}")
         if not errors:
             return Booking(flight=flight, seat=seat_preference(wish), problems=problems)
         problems += errors

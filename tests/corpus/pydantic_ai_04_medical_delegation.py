@@ -46,19 +46,19 @@ def triage_agent(complaint: str, age: int) -> Triage:
 
 @treadle.predict
 def general_practitioner(case: str) -> MedicalReport:
-    """You are a general practitioner."""
+    """Examine the case as a family doctor would."""
     ...
 
 
 @treadle.predict
 def cardiologist(case: str) -> MedicalReport:
-    """You are a cardiology specialist."""
+    """Examine the case for trouble of heart and vessels."""
     ...
 
 
 @treadle.predict
 def neurologist(case: str) -> MedicalReport:
-    """You are a neurology specialist."""
+    """Examine the case for trouble of brain and nerves."""
     ...
 
 

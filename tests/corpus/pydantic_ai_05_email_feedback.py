@@ -1,4 +1,4 @@
-# Follows the control flow of: Pydantic AI documentation, "Graphs", the GenAI email example (ai.pydantic.dev)
+# Follows the control flow of: Pydantic AI documentation, "Graphs", "GenAI Example" (ai.pydantic.dev)
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Review(BaseModel):
 
 @treadle.predict
 async def write_email(prompt: str, previous: Email | None) -> Email:
-    """Write a welcome email to our blog."""
+    """Write to somebody who has just signed up."""
     ...
 
 
@@ -45,9 +45,9 @@ async def welcome(user: User) -> Email:
 
     for _ in range(3):
         if feedback:
-            prompt = f"Rewrite the email for the user:\n{profile}\nFeedback: {feedback}"
+            prompt = f"Write the email once more for\n{profile}\nFeedback: {feedback}"
         else:
-            prompt = f"Write a welcome email for the user:\n{profile}"
+            prompt = f"Welcome a new reader:\n{profile}"
 
         email = await write_email(prompt, email)
         review = await review_email(profile, email)

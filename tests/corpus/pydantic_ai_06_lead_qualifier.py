@@ -1,4 +1,4 @@
-# Follows the control flow of: Pydantic AI documentation, example "Slack lead qualifier" (ai.pydantic.dev)
+# Follows the control flow of: Pydantic AI documentation, example "Slack Lead Qualifier with Modal" (ai.pydantic.dev)
 import asyncio
 from typing import Annotated, Any
 

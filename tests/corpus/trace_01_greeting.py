@@ -6,13 +6,13 @@ import treadle
 
 @treadle.predict
 def decide_language(system_prompt: str, user_query: str) -> Literal["en", "es"]:
-    """Decide the language of the query."""
+    """Which language is the visitor speaking?"""
     ...
 
 
 @treadle.predict
 def extract_name(system_prompt: str, user_query: str) -> str:
-    """Extract the name if it is there; an empty string if not."""
+    """What is the visitor called? Leave it empty if they do not say."""
     ...
 
 
@@ -22,7 +22,7 @@ class Agent:
         self.greetings = {"en": "Hello", "es": "Hola"}
 
     def greet(self, lang: str, user_name: str) -> str:
-        """Produce a greeting in the language."""
+        """The words that open the conversation."""
         return f"{self.greetings[lang]}, {user_name}!"
 
     @treadle.program
@@ -34,11 +34,11 @@ class Agent:
         return self.greet(lang, user_name)
 
 
-agent = Agent("You are a sales assistant.")
+agent = Agent("You stand at the door of a shop.")
 
 PROGRAM = agent.__call__
 EXAMPLES = [
-    {"user_query": "Hola, soy Juan."},
+    {"user_query": "Hola, soy Rosa."},
     {"user_query": "Hello, is anyone there?"},
 ]
 EXPECT = "graph"

@@ -1,4 +1,4 @@
-# Follows the control flow of: microsoft/Trace, quick start 2 "Adaptive AI Agent" (Battleship: reason, then select)
+# Follows the control flow of: microsoft/Trace, quick start 2 "Adaptive Agent" (Battleship: reason, then select)
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,13 @@ def draw(fleet: list[str], shots: list[str]) -> str:
 
 @treadle.predict
 def reason(board: str) -> str:
-    """Analyze the board of a Battleship game. X denotes hits, O misses and . unknown positions."""
+    """Look at the board (X a hit, O a miss, . not tried yet) and say where ships may lie."""
     ...
 
 
 @treadle.predict(ChainOfThought())
 def select_coordinate(board: str, plan: str) -> str:
-    """Select a target on the board, a letter for the column and a digit for the row."""
+    """Name the cell to fire at: the column's letter, then the row's digit."""
     ...
 
 

@@ -30,7 +30,7 @@ def settle(own: dict[str, int], gives: str, takes: str, quantity: int) -> dict[s
 
 @treadle.predict
 def negotiate(player: str, inventory: dict[str, int], transcript: list[str]) -> Move:
-    """Play one turn of the trading game: propose a trade, accept it, reject it or end the game."""
+    """Your turn at the market: offer a swap, take or refuse the one on the table, or leave."""
     ...
 
 

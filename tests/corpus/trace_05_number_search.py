@@ -1,4 +1,4 @@
-# Follows the control flow of: microsoft/Trace, tutorial "Optimization Tutorial" (search for a number by text feedback)
+# Follows the control flow of: microsoft/Trace, tutorial "Optimization" (search for a number by text feedback)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,9 @@ class Search:
 def user(number: int, target: int) -> str:
     """What the user says to a guess."""
     if number < target:
-        return "The number needs to be larger."
+        return "Think of something larger."
     if number > target:
-        return "The number needs to be smaller."
+        return "Think of something smaller."
     return "Success."
 
 
