@@ -1,0 +1,197 @@
+"""The gate: is the winner really better than the input program?
+
+The comparison is paired, on examples the choice did not rest on. P is the probability that the winner is better: for
+0/1 scores the posterior of the share of wins among discordant pairs under Beta(1, 1), for other scores the Bayesian
+bootstrap of the mean paired difference (Rubin 1981).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.study.splits import Splits
+from treadle.compiler.study.table import Paired, ScoreTable
+
+Verdict = Literal["better", "probably better", "not shown", "too few examples"]
+Gate = Literal["probable", "strict", "report"]
+
+BETTER = 0.95
+PROBABLY_BETTER = 0.8
+_DRAWS = 4000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The winner against the input program on examples neither was chosen by.
+
+    Attributes:
+        verdict: What the difference shows.
+        probability: P that the winner is better.
+        start: Mean score of the input program.
+        winner: Mean score of the winner; of the fold choices where cross-fitted.
+        difference: Mean paired difference.
+        low: Lower end of the 95 % interval of the difference.
+        high: Upper end.
+        wins: Examples on which the winner is better.
+        losses: Examples on which it is worse.
+        n: Examples compared.
+        cross_fitted: The scores come from held-out folds.
+        failures: Runs that failed, of the winner's and of the input program's.
+    """
+
+    verdict: Verdict
+    probability: float
+    start: float
+    winner: float
+    difference: float
+    low: float
+    high: float
+    wins: int
+    losses: int
+    n: int
+    cross_fitted: bool
+    failures: tuple[int, int] = (0, 0)
+
+    def emits(self, gate: Gate) -> bool:
+        """Whether ``gate`` lets the winner through."""
+        if gate == "report":
+            return True
+        if self.verdict == "too few examples":
+            return gate == "probable"
+        return self.verdict == "better" or (gate == "probable" and self.verdict == "probably better")
+
+    def to_json(self) -> dict[str, JSON]:
+        """The comparison as data; numbers rounded to six digits."""
+        data = dataclasses.asdict(self)
+        return {key: round(value, 6) if isinstance(value, float) else value for key, value in data.items()}
+
+
+def compare_on_confirm(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits) -> Comparison:
+    """The comparison on the confirm split, which nothing else has touched."""
+    return _comparison(table.paired(winner, start, splits.confirm), table, start, winner, splits.confirm, splits)
+
+
+def compare_cross_fitted(
+    table: ScoreTable, start: Candidate, finalists: Sequence[Candidate], splits: Splits
+) -> Comparison:
+    """The comparison on held-out folds: each fold is judged with the choice the other folds make.
+
+    Args:
+        table: Every finalist and ``start`` must have an outcome on all of ``splits.select``.
+        start: The input program.
+        finalists: Candidates the choice is between, in the order they were tried.
+        splits: Gives the folds.
+    """
+    differences: dict[str, float] = {}
+    winners: dict[str, float] = {}
+    for fold in splits.folds():
+        rest = tuple(example for example in splits.select if example not in set(fold))
+        choice = table.best((start, *finalists), rest or fold)
+        for chosen, first in zip(table.outcomes(choice, fold), table.outcomes(start, fold), strict=True):
+            differences[chosen.example] = chosen.value - first.value
+            winners[chosen.example] = chosen.value
+    paired = Paired(tuple(differences[example] for example in splits.select))
+    best = table.best((start, *finalists), splits.select)
+    comparison = _comparison(paired, table, start, best, splits.select, splits)
+    return dataclasses.replace(comparison, winner=math.fsum(winners.values()) / len(winners))
+
+
+def _comparison(
+    paired: Paired, table: ScoreTable, start: Candidate, winner: Candidate, ids: Sequence[str], splits: Splits
+) -> Comparison:
+    low, high = interval(paired.differences)
+    probability = probability_better(paired.differences)
+    return Comparison(
+        verdict="too few examples" if splits.too_few else verdict(probability),
+        probability=probability,
+        start=table.mean(start, ids).mean,
+        winner=table.mean(winner, ids).mean,
+        difference=paired.mean,
+        low=low,
+        high=high,
+        wins=paired.wins,
+        losses=paired.losses,
+        n=len(paired.differences),
+        cross_fitted=splits.cross_fitted,
+        failures=(_failures(table, winner, ids), _failures(table, start, ids)),
+    )
+
+
+def _failures(table: ScoreTable, candidate: Candidate, ids: Sequence[str]) -> int:
+    return sum(outcome.score is None for outcome in table.outcomes(candidate, ids))
+
+
+def verdict(probability: float) -> Verdict:
+    """The words for a probability of being better."""
+    if probability >= BETTER:
+        return "better"
+    return "probably better" if probability >= PROBABLY_BETTER else "not shown"
+
+
+def probability_better(differences: Sequence[float]) -> float:
+    """P that the true mean of ``differences`` is above 0; 0.5 where nothing differs.
+
+    >>> round(probability_better([1.0] * 9 + [-1.0]), 3)
+    0.994
+    """
+    if not any(differences):
+        return 0.5
+    if all(difference in (-1.0, 0.0, 1.0) for difference in differences):
+        wins, losses = differences.count(1.0), differences.count(-1.0)
+        return _beta_above_half(1 + wins, 1 + losses)
+    means = _bootstrap_means(differences)
+    return sum(mean > 0 for mean in means) / len(means)
+
+
+def _beta_above_half(a: int, b: int) -> float:
+    """P(X > 1/2) for X ~ Beta(a, b) with whole a and b: a binomial tail with n = a + b - 1."""
+    n = a + b - 1
+    return math.fsum(math.comb(n, k) for k in range(a)) / 2**n if n < 1000 else _normal_tail(a, b)
+
+
+def _normal_tail(a: int, b: int) -> float:
+    mean, total = a / (a + b), a + b
+    deviation = math.sqrt(mean * (1 - mean) / (total + 1))
+    return 0.5 * math.erfc((0.5 - mean) / deviation / math.sqrt(2))
+
+
+def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """The central interval of the mean of ``differences`` by the Bayesian bootstrap.
+
+    >>> interval([0.0, 0.0])
+    (0.0, 0.0)
+    """
+    if not any(differences):
+        return 0.0, 0.0
+    means = sorted(_bootstrap_means(differences))
+    cut = round((1 - level) / 2 * len(means))
+    return means[cut], means[-cut - 1]
+
+
+def _bootstrap_means(differences: Sequence[float]) -> list[float]:
+    """Draws of the mean under Dirichlet(1, …, 1) weights; the same draws for the same differences, always."""
+    import numpy
+
+    seed = int(digest([round(value, 9) for value in differences], length=8), 16)
+    weights = numpy.random.default_rng(seed).standard_exponential((_DRAWS, len(differences)))
+    means = weights @ numpy.asarray(differences) / weights.sum(axis=1)
+    return [float(mean) for mean in means]
+
+
+def smallest_gain(judged: int, share_discordant: float = 0.3) -> float:
+    """The smallest true gain that comes out as *better* four times in five, in score points (0 to 1).
+
+    A normal approximation for 0/1 scores: with ``share_discordant`` of the pairs differing, the mean difference has the
+    standard deviation sqrt(share) per pair; 1.645 for P ≥ 0.95 and 0.842 for the four in five.
+
+    >>> round(smallest_gain(60), 2)
+    0.18
+    """
+    if judged < 1:
+        return 1.0
+    return min(1.0, (1.645 + 0.842) * math.sqrt(share_discordant / judged))
