@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import inspect
 import re
 import types
 import typing
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -24,7 +26,7 @@ from pydantic.fields import FieldInfo
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import InputError, SignatureError
 
-# A Python annotation as users write it: a class, a generic alias, a Literal, a union. The type system has no name for it.
+# A Python annotation as users write it: a class, a generic alias, a Literal, a union. Typing has no name for it.
 Annotation = Any
 
 
@@ -315,6 +317,19 @@ def shown(value: object, limit: int = 80) -> str:
 
 
 def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
+    """The model of several outputs: the same class for the same name and fields, so that equal values are equal."""
+    try:
+        return _kept_model(name, outputs)
+    except TypeError:  # a constraint that cannot be hashed
+        return _new_model(name, outputs)
+
+
+@functools.lru_cache(maxsize=1024)
+def _kept_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
+    return _new_model(name, outputs)
+
+
+def _new_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
     """A frozen model with one field per output. Field names that BaseModel also uses are allowed: theirs win."""
     reserved = [slot.name for slot in outputs if slot.name.startswith(("model_", "_"))]
     if reserved:
@@ -326,7 +341,35 @@ def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseMo
     title = "".join(part.capitalize() for part in name.split("_")) or "Outputs"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # shadowing a BaseModel method is what the user asked for
-        return pydantic.create_model(title, __config__=pydantic.ConfigDict(frozen=True), **fields)
+        model = pydantic.create_model(title, __config__=pydantic.ConfigDict(frozen=True), **fields)
+    _SIGNATURE_OF[model] = Signature(name=name, inputs=(), outputs=outputs)
+    return model
+
+
+_SIGNATURE_OF: weakref.WeakKeyDictionary[type[pydantic.BaseModel], Signature] = weakref.WeakKeyDictionary()
+
+
+def narrowed(value: pydantic.BaseModel, names: Sequence[str]) -> Any:
+    """The value of a step that has only the outputs ``names`` of the step whose value is ``value``.
+
+    For modules that ask for more outputs than the step has: the rest of the record is left behind.
+
+    Args:
+        value: The value of a signature with several outputs.
+        names: At least one of its outputs, in the order they stand in it.
+
+    Raises:
+        SignatureError: ``value`` is not such a value, or has no such output.
+    """
+    signature = _SIGNATURE_OF.get(type(value))
+    if signature is None:
+        msg = f"{type(value).__name__} is not the value of a step with several outputs"
+        raise SignatureError(msg)
+    fields = {name: getattr(value, signature.output(name).name) for name in names}
+    if len(fields) == 1:
+        return fields[names[0]]
+    kept = dataclasses.replace(signature, outputs=tuple(signature.output(name) for name in names))
+    return kept.value.annotation.model_construct(**fields)
 
 
 # --- from Python functions and from strings --------------------------------------------------------------------------
@@ -392,7 +435,7 @@ def _filled(cell: types.CellType) -> bool:
 def _slot(name: str, hint: Annotation, default: object) -> Slot:
     """A slot from a hint; a plain string or a pydantic ``Field`` in ``Annotated`` is the description."""
     description = ""
-    if get_origin(hint) is Annotated:
+    if _origin(hint) is Annotated:
         base, *extras = get_args(hint)
         kept: list[object] = []
         for extra in extras:
@@ -502,13 +545,18 @@ def _type_from_tree(tree: Any) -> Annotation:
         case ast.Tuple(elts=parts):
             return tuple(_type_from_tree(part) for part in parts)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[_type_from_tree(left), _type_from_tree(right)]
+            return Union[_type_from_tree(left), _type_from_tree(right)]  # noqa: UP007  None | None is no type, Union[None, None] is
         case ast.Subscript(value=base, slice=inner):
             return _type_from_tree(base)[_type_from_tree(inner)]
     raise ValueError(ast.dump(tree))
 
 
 # --- types as words and as one another -------------------------------------------------------------------------------
+
+
+def _origin(annotation: Annotation) -> Any:
+    """``get_origin``, whose stub does not know the special forms it returns."""
+    return get_origin(annotation)
 
 
 def type_name(annotation: Annotation) -> str:
@@ -521,7 +569,7 @@ def type_name(annotation: Annotation) -> str:
         return "None"
     if annotation is Any:
         return "Any"
-    origin = get_origin(annotation)
+    origin = _origin(annotation)
     if origin is Annotated:
         return type_name(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
@@ -543,25 +591,25 @@ def assignable(source: Annotation, target: Annotation) -> bool:
     source, target = _bare(source), _bare(target)
     if source is Any or target is Any or target is object or source == target:
         return True
-    if get_origin(source) in (Union, types.UnionType):
+    if _origin(source) in (Union, types.UnionType):
         return all(assignable(part, target) for part in get_args(source))
-    if get_origin(target) in (Union, types.UnionType):
+    if _origin(target) in (Union, types.UnionType):
         return any(assignable(source, part) for part in get_args(target))
-    if get_origin(source) is Literal:
+    if _origin(source) is Literal:
         return _literal_assignable(get_args(source), target)
-    if get_origin(target) is Literal:
+    if _origin(target) is Literal:
         return False
     return _class_assignable(source, target)
 
 
 def _literal_assignable(values: tuple[object, ...], target: Annotation) -> bool:
-    if get_origin(target) is Literal:
+    if _origin(target) is Literal:
         return set(values) <= set(get_args(target))
     return all(assignable(type(value), target) for value in values)
 
 
 def _class_assignable(source: Annotation, target: Annotation) -> bool:
-    source_class, target_class = get_origin(source) or source, get_origin(target) or target
+    source_class, target_class = _origin(source) or source, _origin(target) or target
     if not (isinstance(source_class, type) and isinstance(target_class, type)):
         return True  # a form we know nothing of: checked when the value arrives
     if not (issubclass(source_class, target_class) or (source_class is int and target_class is float)):
@@ -574,7 +622,7 @@ def _class_assignable(source: Annotation, target: Annotation) -> bool:
 
 def _bare(annotation: Annotation) -> Annotation:
     """The type without ``Annotated``; ``None`` as its class."""
-    if get_origin(annotation) is Annotated:
+    if _origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     return type(None) if annotation is None else annotation
 
@@ -586,7 +634,7 @@ def labels(annotation: Annotation) -> tuple[JSON, ...] | None:
     ('yes', 'no')
     """
     bare = _bare(annotation)
-    if get_origin(bare) is Literal:
+    if _origin(bare) is Literal:
         return tuple(dump(value) for value in get_args(bare))
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
         return tuple(dump(member) for member in bare)

@@ -11,7 +11,7 @@ The kinds of node, field by field:
 Input       ``slot``: one input of the program. Only at the top, first.
 Output      ``value``: the program's result. Only at the top, last, exactly one.
 Const       ``value``: a constant as JSON.
-LM          one model call. ``signature`` with the instruction as sent, ``demos``, ``model`` (a name, or ``None`` for the
+LM          one model call. ``signature`` with the instruction as sent, ``demos``, ``model`` (a name; ``None`` for the
             LM in force), ``temperature`` and ``max_tokens`` (``None`` for the LM's own), ``address`` of its parameters,
             ``purpose`` (part of the sample index), ``inputs`` by field.
 Op          ``op``: name in the table of ops; ``inputs`` by argument (a number as name is a position); ``effects``.
@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NewType, TypeAlias, Union
+from typing import Any, ClassVar, NewType, TypeAlias
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.prompt.demo import Demo
@@ -269,7 +269,7 @@ class Replicate(BaseNode):
         return (self.body,)
 
 
-Node: TypeAlias = Union[Input, Output, Const, LM, Op, Expr, Step, Map, Branch, Loop, Replicate]
+Node: TypeAlias = Input | Output | Const | LM | Op | Expr | Step | Map | Branch | Loop | Replicate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -316,7 +316,7 @@ class Graph:
     def output(self) -> Output:
         """The output node."""
         last = self.nodes[-1]
-        assert isinstance(last, Output)  # noqa: S101  rule 1 of graph/check.py
+        assert isinstance(last, Output)
         return last
 
     def walk(self) -> Iterator[tuple[tuple[NodeId, ...], Node]]:

@@ -54,7 +54,7 @@ class Parameter:
 
     @property
     def field(self) -> str:
-        """The part behind the last dot: ``instruction``, ``demos``, ``n``, …"""
+        """The part behind the last dot, such as ``instruction`` or ``n``."""
         return self.address.rpartition(".")[2]
 
     def check(self, value: JSON) -> None:

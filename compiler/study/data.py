@@ -91,7 +91,8 @@ def load_data(source: Source, inputs: Sequence[Slot], *, fields: Mapping[str, st
         fields: A field map: new name by the name in the source, such as ``{"text": "ticket"}``.
 
     Raises:
-        DataError: No row, an unreadable file, a row that is no mapping, a missing or mistyped input; names row and field.
+        DataError: No row, an unreadable file, a row that is no mapping, a missing or mistyped input; names row and
+            field.
 
     >>> data = load_data([{"q": "2+2", "answer": 4}], [Slot(name="question", annotation=str)], fields={"q": "question"})
     >>> data.examples[0].labels
@@ -143,7 +144,7 @@ def _example(number: int, row: dict[str, Any], inputs: Sequence[Slot], seen: Cou
 
 def _row_hash(inputs: Mapping[str, Any], labels: Mapping[str, Any], number: int) -> str:
     try:
-        return digest(cast(JSON, dump([dict(inputs), dict(labels)])), length=12)
+        return digest(dump([dict(inputs), dict(labels)]), length=12)
     except (ValueError, TypeError) as error:  # pydantic's serialization error is a ValueError
         msg = f"row {number} holds a value JSON cannot: {error}"
         raise DataError(msg) from None

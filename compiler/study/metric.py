@@ -57,7 +57,10 @@ def takes_trace(metric: Metric) -> bool:
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return True
     if len(required) > 3 or len(positional) < 2:
-        msg = f"metric {metric_name(metric)!r} takes {len(required)} arguments; it is given (example, prediction) or (example, prediction, trace)"
+        msg = (
+            f"metric {metric_name(metric)!r} takes {len(required)} arguments; "
+            "it is given (example, prediction) or (example, prediction, trace)"
+        )
         raise DataError(msg)
     return len(positional) >= 3
 

@@ -14,7 +14,7 @@ from treadle.compiler.trace.trace import Trace
 class Outcome:
     """One cell of the score table: a candidate on an example.
 
-    A failure is not a wrong answer: its score counts as ``failed_score`` of the study in means, and it is counted apart.
+    A failure is not a wrong answer: it counts as 0 in means, and it is counted apart.
 
     Attributes:
         example: Id of the example.
@@ -37,7 +37,7 @@ class Outcome:
     failure: str = ""
     prediction: JSON = None
     trace: Trace | None = None
-    usage: Usage = Usage(0, 0)
+    usage: Usage = dataclasses.field(default_factory=lambda: Usage(0, 0))
     calls: int = 0
     cost: float | None = None
     seconds: float = 0.0
