@@ -333,7 +333,7 @@ def _new_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]
     """A frozen model with one field per output. Field names that BaseModel also uses are allowed: theirs win."""
     reserved = [slot.name for slot in outputs if slot.name.startswith(("model_", "_"))]
     if reserved:
-        msg = f"signature {name!r}: outputs may not be named {', '.join(reserved)}: pydantic keeps names with that start"
+        msg = f"signature {name!r}: outputs may not be named {', '.join(reserved)}: pydantic keeps such names"
         raise SignatureError(msg)
     fields: dict[str, Any] = {
         slot.name: (slot.annotation, pydantic.Field(description=slot.description or None)) for slot in outputs

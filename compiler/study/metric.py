@@ -80,12 +80,15 @@ def metric_hash(metric: Metric) -> str:
         text = inspect.getsource(target)
     except (OSError, TypeError):
         text = f"{getattr(metric, '__module__', '')}.{getattr(metric, '__qualname__', repr(target))}"
-    return digest([text, _closed_over(metric)])
+    return digest([text, *_constants(metric)])
 
 
-def _closed_over(metric: Metric) -> str:
+def _constants(metric: Metric) -> list[str]:
+    """Values the source does not show: what is closed over, and which of two lambdas on one line this is."""
     cells = getattr(metric, "__closure__", None) or ()
-    return "|".join(shown(cell.cell_contents, 200) for cell in cells)
+    code = getattr(metric, "__code__", None)
+    constants = [value for value in (code.co_consts if code else ()) if isinstance(value, str | int | float)]
+    return [shown(cell.cell_contents, 200) for cell in cells] + [shown(value, 200) for value in constants]
 
 
 async def score(metric: Metric, example: Mapping[str, Any], prediction: Any, trace: Any) -> Score:
