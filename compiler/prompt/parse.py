@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import pydantic
+import pydantic_core
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ReplyError
@@ -153,7 +154,7 @@ def _read(signature: Signature, data: Any, reply: Reply, text: str) -> Any:
         problems = error.errors(include_url=False, include_context=False)[:3]
         _refuse("; ".join(_problem(slot, root, problem) for problem in problems), text)
     if _NOT_FINITE.search(text):
-        path = _path_to_nan(slot.dump(found), root)
+        path = _path_to_nan(pydantic_core.to_jsonable_python(found, inf_nan_mode="constants"), root)
         if path is not None:
             _refuse(f"field {_where(slot, path)!r} holds NaN or an infinity; wanted a finite number", text)
     return found
