@@ -36,6 +36,7 @@ class Parameter:
         choices: The values allowed, for a module, model or choice; empty where the value is free.
         low: Smallest number allowed, for a number.
         high: Largest number allowed, for a number.
+        integer: Whether a number is a whole one.
         max_length: Most characters of an instruction or text.
     """
 
@@ -45,6 +46,7 @@ class Parameter:
     choices: tuple[JSON, ...] = ()
     low: float | None = None
     high: float | None = None
+    integer: bool = False
     max_length: int = 20_000
 
     @property
@@ -77,6 +79,8 @@ def _refusal(parameter: Parameter, value: JSON) -> str:
     if parameter.kind == "number":
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "it takes a number"
+        if parameter.integer and value != int(value):
+            return "it takes a whole number"
         low = parameter.low if parameter.low is not None else value
         high = parameter.high if parameter.high is not None else value
         return "" if low <= value <= high else f"it takes {low} to {high}"
