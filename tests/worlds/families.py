@@ -1,0 +1,53 @@
+"""Tuning and sealed families. Sealed ones are for final tables only; nothing is chosen by them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from tests.worlds import demos, noise, rules
+from tests.worlds.demos import DemoWorld
+from tests.worlds.noise import NoiseWorld
+from tests.worlds.rules import RuleWorld
+
+World: TypeAlias = RuleWorld | DemoWorld | NoiseWorld
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Worlds of one kind: a maker of worlds and the seeds that belong to it."""
+
+    make: Callable[[int], World]
+    seeds: range
+
+    def worlds(self, count: int | None = None) -> list[World]:
+        """The first ``count`` worlds, or all."""
+        return [self.make(seed) for seed in list(self.seeds)[:count]]
+
+
+_TUNING, _SEALED = range(10), range(7_000, 7_030)
+
+
+def _rules(**settings: float) -> Callable[[int], World]:
+    return lambda seed: RuleWorld(rules.Settings(**settings), seed)  # type: ignore[arg-type]  # counts are whole
+
+
+def _families(seeds: range, shift: int) -> Mapping[str, Family]:
+    """The same kinds at other sizes: the sealed families are not the tuning families under other seeds."""
+    return {
+        "KEY": Family(_rules(clues=12 + 4 * shift, labels=4 + shift), seeds),
+        "MULTI additive": Family(_rules(steps=3 + shift, clues=8, labels=4), seeds),
+        "MULTI interacting": Family(_rules(steps=3, clues=8 + 2 * shift, labels=4, interacting=True), seeds),
+        "DEMO": Family(lambda seed: DemoWorld(demos.Settings(skills=8 + shift, in_pairs=3 + shift), seed), seeds),
+        "NOISE": Family(lambda seed: NoiseWorld(noise.Settings(spread=0.05 + 0.02 * shift), seed), seeds),
+    }
+
+
+TUNING = _families(_TUNING, shift=0)
+SEALED = _families(_SEALED, shift=1)
+
+
+def with_misdiagnosis(world: RuleWorld, rate: float) -> RuleWorld:
+    """The same world with another misdiagnosis rate, for the control rows of a table."""
+    return RuleWorld(dataclasses.replace(world.settings, misdiagnosis=rate), world.seed)

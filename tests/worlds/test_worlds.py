@@ -1,0 +1,122 @@
+import ast
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.worlds.demos import DemoWorld
+from tests.worlds.demos import Settings as DemoSettings
+from tests.worlds.families import SEALED, TUNING
+from tests.worlds.noise import NoiseWorld
+from tests.worlds.noise import Settings as NoiseSettings
+from tests.worlds.rules import RuleWorld, Settings
+
+
+def _ask(
+    world: Any, labels: tuple[str, ...], text: str, system: str = "", demos: Sequence[tuple[str, str]] = ()
+) -> str:
+    turns = [m for q, a in demos for m in ({"role": "user", "content": q}, {"role": "assistant", "content": a})]
+    schema = {"properties": {"out": {"enum": list(labels)}}}
+    messages = [{"role": "system", "content": system}, *turns, {"role": "user", "content": text}]
+    return str(json.loads(world.answer(messages, {"json_schema": {"schema": schema}}))["out"])
+
+
+def _accuracy(world: Any, labels: tuple[str, ...], name: str, **prompt: Any) -> float:
+    rows = world.rows[:150]
+    return math.fsum(_ask(world, labels, row["text"], **prompt) == row[name] for row in rows) / len(rows)
+
+
+def test_rules_help_when_stated_or_shown_and_not_otherwise() -> None:
+    world = RuleWorld(Settings(), 1)
+    [step] = world.steps
+    stated = "\n".join(f"{clue}: answer {label}" for clue, label in step.rules.items())
+    shown = [(row["text"], row["step1"]) for row in world.rows[:60]]
+    start = _accuracy(world, step.labels, "step1")
+    assert start < 0.4
+    assert _accuracy(world, step.labels, "step1", system=stated) > 0.9
+    assert _accuracy(world, step.labels, "step1", demos=shown[:6]) > start
+
+
+def test_wrong_rules_hurt() -> None:
+    world = RuleWorld(Settings(), 1)
+    [step] = world.steps
+    after = dict(zip(step.labels, step.labels[1:] + step.labels[:1], strict=True))
+    wrong = "\n".join(f"{clue}: answer {after[label]}" for clue, label in step.rules.items())
+    assert _accuracy(world, step.labels, "step1", system=wrong) < 0.1
+
+
+def _proposal(world: RuleWorld) -> str:
+    shown = "\n".join(f"{row['text']} -> {row['step1']}" for row in world.rows[:20])
+    return world.answer([{"role": "user", "content": f"Write an instruction. Worked examples:\n{shown}"}])
+
+
+def _true_rules(world: RuleWorld, text: str) -> int:
+    return sum(f"when {clue} occurs, answer {label}." in text for clue, label in world.steps[0].rules.items())
+
+
+def test_the_proposer_writes_what_it_was_shown_and_errs_at_the_set_rate() -> None:
+    right = [_true_rules(w, _proposal(w)) for w in (RuleWorld(Settings(misdiagnosis=0), s) for s in range(8))]
+    wrong = [_true_rules(w, _proposal(w)) for w in (RuleWorld(Settings(misdiagnosis=1), s) for s in range(8))]
+    assert right == [6] * 8
+    assert wrong == [0] * 8
+
+
+def test_the_proposer_knows_nothing_it_was_not_shown() -> None:
+    world = RuleWorld(Settings(misdiagnosis=0), 0)
+    assert _true_rules(world, world.answer([{"role": "user", "content": "Write an instruction."}])) == 0
+
+
+def test_interacting_steps_read_one_another() -> None:
+    world = RuleWorld(Settings(steps=3, interacting=True), 2)
+    assert [step.input for step in world.steps] == ["text", "step1", "step2"]
+    assert all(world.steps[1].rules[row["step1"]] == row["step2"] for row in world.rows)
+
+
+def test_markers_are_answered_with_markers() -> None:
+    world = RuleWorld(Settings(), 1)
+    system = f"Fields: [[ ## text ## ]] in, [[ ## step1 ## ]] out, one of {' '.join(world.steps[0].labels)}"
+    question = f"[[ ## text ## ]]\n{world.rows[0]['text']}\n\nRespond with [[ ## step1 ## ]]"
+    reply = world.answer([{"role": "system", "content": system}, {"role": "user", "content": question}])
+    assert reply.startswith("[[ ## step1 ## ]]\n")
+    assert reply.split("\n")[1] in world.steps[0].labels
+
+
+def test_demos_help_alone_in_pairs_or_mislead() -> None:
+    world = DemoWorld(DemoSettings(misleading=0), 3)
+    shown = [(row["text"], row["sort"]) for row in world.rows[150:190]]
+    start = _accuracy(world, world.labels, "sort", system="Any instruction at all.")
+    assert start < 0.4
+    assert _accuracy(world, world.labels, "sort", demos=shown) > 0.85
+    flipped = [(text, world.labels[0] if label != world.labels[0] else world.labels[1]) for text, label in shown]
+    assert _accuracy(world, world.labels, "sort", demos=flipped) < 0.5
+
+
+def test_noise_has_the_accuracies_it_was_planted_with() -> None:
+    world = NoiseWorld(NoiseSettings(rows=2000, flips=0, spread=0.15), 5)
+    for variant in ("", *list(world._ability)[:4]):
+        right = sum(world.outcome(variant, row["text"]) for row in world.rows) / 2000
+        assert right == pytest.approx(world.accuracy(variant), abs=0.05)
+
+
+def test_families_are_disjoint_and_differ_in_kind() -> None:
+    assert TUNING.keys() == SEALED.keys()
+    for name, family in TUNING.items():
+        assert not set(family.seeds) & set(SEALED[name].seeds)
+        assert family.make(0).settings != SEALED[name].make(0).settings
+
+
+def test_a_world_is_a_function_of_its_seed() -> None:
+    for family in TUNING.values():
+        assert family.make(4).rows == family.make(4).rows
+        assert family.make(4).rows != family.make(5).rows
+
+
+def test_nothing_of_treadle_is_imported() -> None:
+    for path in pathlib.Path(__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "treadle"], path
