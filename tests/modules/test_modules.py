@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, DeclarationError, SignatureError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Node, Predictor
@@ -236,7 +237,7 @@ def test_a_knob_out_of_range_is_refused() -> None:
         with pytest.raises(DeclarationError, match=said):
             module_from_json(data)
     with pytest.raises(DeclarationError, match="wraps no module"):
-        ChainOfThought(Predict())
+        ChainOfThought(Predict())  # type: ignore[call-arg]  # the mistake under test
 
 
 def step(module: Module | None = None, **fields: Any) -> Predictor:
@@ -244,15 +245,13 @@ def step(module: Module | None = None, **fields: Any) -> Predictor:
 
 
 def test_tuned_text_survives_a_swap_of_the_module() -> None:
-    values = {
-        "triage.instruction": "Tuned.",
-        "triage.demos": [{"inputs": {"ticket": "x"}, "outputs": {"team": "billing"}}],
-    }
+    demo: JSON = {"inputs": {"ticket": "x"}, "outputs": {"team": "billing"}}
+    values: dict[str, JSON] = {"triage.instruction": "Tuned.", "triage.demos": [demo]}
     for module in (None, Predict(), ChainOfThought(), Vote(ChainOfThought()), BestOf(Vote())):
         answering = [n for n in lms(expand_step("triage", step(module), values)) if "." not in n.address]
         assert {node.signature.instruction for node in answering} == {"Tuned."}
         assert {node.demos[0].outputs["team"] for node in answering} == {"billing"}
-    swapped = {**values, "triage.module": Vote().to_json()}
+    swapped: dict[str, JSON] = {**values, "triage.module": Vote().to_json()}
     assert calls(expand_step("triage", step(ChainOfThought()), swapped)) == 5
 
 
