@@ -7,31 +7,6 @@ import re
 from collections.abc import Collection, Sequence
 
 _ONSETS = tuple("bdfgkmnprstvz") + ("bl", "br", "dr", "fl", "gr", "kl", "kr", "pl", "pr", "sk", "sl", "tr")
-    "b",
-    "bl",
-    "br",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "k",
-    "kl",
-    "kr",
-    "m",
-    "n",
-    "p",
-    "pl",
-    "pr",
-    "s",
-    "sk",
-    "sl",
-    "t",
-    "tr",
-    "v",
-    "z",
-]
 _VOWELS = tuple("aeiou")
 _CODAS = tuple("klmnprstx")
 _WORD = re.compile(r"[a-z]+")
