@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Collection, Sequence
 
-_ONSETS = tuple("bdfgkmnprstvz") + ("bl", "br", "dr", "fl", "gr", "kl", "kr", "pl", "pr", "sk", "sl", "tr")
+_ONSETS = (*"bdfgkmnprstvz", "bl", "br", "dr", "fl", "gr", "kl", "kr", "pl", "pr", "sk", "sl", "tr")
 _VOWELS = tuple("aeiou")
 _CODAS = tuple("klmnprstx")
 _WORD = re.compile(r"[a-z]+")
