@@ -83,7 +83,7 @@ def _refusal(parameter: Parameter, value: JSON) -> str:
             return "it takes a whole number"
         low = parameter.low if parameter.low is not None else value
         high = parameter.high if parameter.high is not None else value
-        return "" if low <= value <= high else f"it takes {low} to {high}"
+        return "" if low <= value <= high else f"it takes {low:g} to {high:g}"
     if parameter.kind in ("demos", "edits"):
         return "" if isinstance(value, list | tuple) else "it takes a list"
     if parameter.kind == "edge":
