@@ -100,7 +100,7 @@ def redact(text: str) -> str:
 
 
 class Secret:
-    """A key that does not show itself: ``str``, ``repr`` and ``format`` say ``[redacted]``; it cannot be written to files.
+    """A key that does not show itself: ``str``, ``repr`` and ``format`` say ``[redacted]``. It cannot be pickled.
 
     Making one registers its value with ``redact``.
     """

@@ -10,16 +10,18 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ConfigurationError, LMTimeout
 from treadle.compiler.lm import settings
 from treadle.compiler.lm.limits import Limiter, Limits
-from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.lm.protocol import Completion, Message, Price, Provider, Request, Usage
 from treadle.compiler.lm.text import repair
 from treadle.compiler.redact import Secret, redact, refresh
+
+if TYPE_CHECKING:
+    from treadle.compiler.lm.per_loop import PerLoop
 
 _MESSAGE_OVERHEAD = 16  # tokens a chat template puts around one message
 _REQUEST_OVERHEAD = 64  # and around all of them: default system prompts of open models
@@ -98,7 +100,6 @@ class LM:
             _price=settings.price(price),
             _structured=structured,
             _given=provider,
-            _limiters=PerLoop(lambda: Limiter(limits)),
         )
 
     _kind: settings.Kind
@@ -106,7 +107,6 @@ class LM:
     _price: Price | None
     _structured: bool | None
     _given: Provider | None
-    _limiters: PerLoop[Limiter]
 
     @classmethod
     def from_environment(cls) -> LM:
@@ -144,7 +144,7 @@ class LM:
             return Http(self.endpoint, key=self._key, structured=self.structured)
         from treadle.compiler.lm.litellm import LiteLLM
 
-        return LiteLLM(self.model, endpoint=self.endpoint, key=self._key, structured=self._structured)
+        return LiteLLM(self.model, endpoint=self.endpoint, key=self._key, structured=self.structured)
 
     @cached_property
     def structured(self) -> bool:
@@ -163,7 +163,7 @@ class LM:
         """
         if self._price is not None:
             return self._price
-        if self._kind == "litellm" and not self.endpoint:
+        if self._kind == "litellm":
             from treadle.compiler.lm.litellm import list_price
 
             return list_price(self.model)
@@ -228,6 +228,12 @@ class LM:
     def limiter(self) -> Limiter:
         """What holds this LM's limits on the running event loop."""
         return self._limiters.get()
+
+    @cached_property
+    def _limiters(self) -> PerLoop[Limiter]:
+        from treadle.compiler.lm.per_loop import PerLoop
+
+        return PerLoop(lambda: Limiter(self.limits))
 
     def cost(self, usage: Usage) -> float | None:
         """Dollars for ``usage``, or ``None`` where the price is unknown."""

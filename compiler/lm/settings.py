@@ -67,7 +67,7 @@ def base_url(text: str) -> str:
         ConfigurationError: It is not one.
     """
     url = _split(text)
-    problem = ""
+    problem = "a URL has no spaces" if any(character.isspace() for character in text) else ""
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         problem = "write it as http://host:port/v1 or https://host/v1"
     elif url.username or url.password:

@@ -1,0 +1,231 @@
+"""The ``litellm`` provider: every model LiteLLM knows. The library takes seconds to import: on first use.
+
+Only its translation between providers is used. Its retries, caches, callbacks, budgets and parameter dropping stay off.
+Its errors are read by their cause: it reports broken connections, garbage and server errors all as server errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from treadle.compiler.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    LMError,
+    LMTimeout,
+    ProviderGarbage,
+)
+from treadle.compiler.lm.faults import excerpt, refusal
+from treadle.compiler.lm.per_loop import PerLoop
+from treadle.compiler.lm.protocol import Completion, Price, Request
+from treadle.compiler.lm.reply import completion, response_format
+from treadle.compiler.lm.text import sendable
+from treadle.compiler.redact import Secret, redact, refresh
+
+_LONG = 24 * 3600.0  # seconds: the LM has the timeout, and LiteLLM's own must not come first
+
+
+@cache
+def _library() -> ModuleType:
+    """LiteLLM, with everything off that sends, keeps or prints by itself."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would download its price list when imported
+    import litellm
+
+    litellm.suppress_debug_info = True  # it prints advice to standard output
+    litellm.drop_params = False  # a setting dropped in silence is a wrong result
+    litellm.cache = None
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).addFilter(_redacting)
+    return litellm
+
+
+def _redacting(record: logging.LogRecord) -> bool:
+    """Keep keys out of LiteLLM's log, and what it says of event loops that came and went: it works across them."""
+    text = record.getMessage()
+    record.msg, record.args, record.exc_info, record.exc_text = redact(text), (), None, None
+    return not text.startswith("LoggingWorker: event loop changed")
+
+
+def takes_schema(model: str) -> bool:
+    """Whether LiteLLM's table says that the model takes a JSON schema for its reply."""
+    return bool(_library().supports_response_schema(model=model))
+
+
+def list_price(model: str) -> Price | None:
+    """The model's price in LiteLLM's table, which ships with it; ``None`` where it is not listed."""
+    entry = _entry(model)
+    prompt, reply = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+    if not isinstance(prompt, int | float) or not isinstance(reply, int | float):
+        return None
+    return Price(prompt * 1_000_000, reply * 1_000_000)
+
+
+def _entry(model: str) -> Mapping[str, Any]:
+    """What LiteLLM's table says of a model, listed with or without its provider."""
+    table: Mapping[str, Mapping[str, Any]] = _library().model_cost
+    provider, _, name = model.partition("/")
+    bare = table.get(name, {})
+    return table.get(model) or (bare if bare.get("litellm_provider", "").startswith(provider) else {})
+
+
+class LiteLLM:
+    """Sends requests through LiteLLM.
+
+    Args:
+        model: ``provider/model``, as LiteLLM names them.
+        endpoint: Base URL; empty for the provider's own.
+        key: API key; ``None`` lets LiteLLM find the provider's own in the environment.
+        structured: Whether a request's schema is sent.
+
+    Raises:
+        ConfigurationError: LiteLLM knows no such provider, or the environment lacks its key.
+    """
+
+    def __init__(self, model: str, *, endpoint: str = "", key: Secret | None = None, structured: bool = True) -> None:
+        self._litellm = _library()
+        self._model = model
+        self._endpoint = endpoint
+        self._key = key
+        self._structured = structured
+        name, provider = _provider_of(model)
+        if key is None and not endpoint:
+            _check_key(model)
+        self._takes = frozenset(self._litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
+
+    async def complete(self, request: Request) -> Completion:
+        """One attempt; see ``Provider``."""
+        _clients.get()
+        failure: LMError | ConfigurationError | None = None
+        try:
+            answer = await self._litellm.acompletion(**self._arguments(request))
+        except Exception as error:  # LiteLLM's own classes do not tell causes apart
+            failure = _fault(error, request)
+        if failure is not None:  # outside the handler: the error must not carry LiteLLM's own, which holds the key
+            raise failure
+        return completion(_plain(answer), request)
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": self._model,
+            "messages": [{"role": m.role, "content": sendable(m.content)} for m in request.messages],
+            "max_tokens": request.max_tokens,
+            "timeout": _LONG,
+            "max_retries": 0,
+            "caching": False,
+        }
+        if self._endpoint:
+            arguments["api_base"] = self._endpoint
+        if self._key is not None:
+            arguments["api_key"] = self._key.reveal()
+        if request.temperature is not None:
+            arguments["temperature"] = request.temperature
+        if request.sample and "seed" in self._takes:  # elsewhere the sample index only keeps stored samples apart
+            arguments["seed"] = request.seed
+        if self._structured and request.schema is not None:
+            arguments["response_format"] = response_format(request.schema)
+        return arguments
+
+
+def _provider_of(model: str) -> tuple[str, str]:
+    """The model's name without its provider, and the provider."""
+    known = False
+    try:
+        name, provider, _, _ = _library().get_llm_provider(model)
+        known = True
+    except Exception:  # its own BadRequestError, and others
+        pass
+    if not known:
+        raise ConfigurationError(
+            f"LiteLLM knows no provider for {model!r}; write provider/model, such as openai/gpt-4o-mini, "
+            'or LM("http://host/v1", model=…) for an OpenAI-compatible endpoint'
+        )
+    return name, provider
+
+
+def _check_key(model: str) -> None:
+    """Stop before anything is sent without the key LiteLLM says it needs."""
+    missing = _library().validate_environment(model)["missing_keys"]
+    if missing:
+        raise ConfigurationError(f"no key for {model!r}: set {' and '.join(missing)}, or give LM(…, key=…)")
+
+
+def _plain(answer: Any) -> object:
+    """LiteLLM's answer as the data it came as. It makes up a usage of 0 where there was none; ``usage`` knows."""
+    return answer.model_dump()
+
+
+# --- its errors, by their cause --------------------------------------------------------------------------------------
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and what led to it, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _fault(error: Exception, request: Request) -> LMError | ConfigurationError:
+    """Our error for LiteLLM's: by what the provider answered, else by how the connection failed, else by its status."""
+    import httpx
+
+    refresh()  # LiteLLM reads keys from the environment when it calls
+    causes = tuple(_causes(error))
+    for cause in causes:
+        response = getattr(cause, "response", None)
+        if isinstance(response, httpx.Response) and response.headers and response.status_code >= 300:
+            return refusal(response.status_code, _body(response), response.headers, request)
+    for cause in causes:
+        if isinstance(cause, httpx.TimeoutException):
+            return LMTimeout(f"{request.model} gave no answer in time", billed=True)
+        if isinstance(cause, httpx.ConnectError):
+            return ConnectionLost(f"{request.model} cannot be reached: {excerpt(str(cause))}")
+        if isinstance(cause, httpx.TransportError):
+            return ConnectionLost(f"{request.model}: the connection broke: {excerpt(str(cause))}", billed=True)
+        if isinstance(cause, ImportError):
+            return ConfigurationError(f"LiteLLM needs another package for {request.model!r}: {excerpt(str(cause))}")
+    return _by_status(error, request)
+
+
+def _by_status(error: Exception, request: Request) -> LMError:
+    """For errors LiteLLM raised by itself: a request it will not send, or an answer it cannot read."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 500:
+        return refusal(status, str(error), {}, request)
+    return ProviderGarbage(f"{request.model}: LiteLLM cannot read the answer: {excerpt(str(error))}", billed=True)
+
+
+def _body(response: Any) -> str:
+    try:
+        return str(response.text)
+    except Exception:  # a stream that was never read
+        return ""
+
+
+# --- its connections -------------------------------------------------------------------------------------------------
+
+
+async def _close_clients(suffix: str) -> None:
+    """Close the connections LiteLLM holds for one event loop: its table's keys end in the loop's id."""
+    held = _library().in_memory_llm_clients_cache
+    for name in [name for name in held.cache_dict if name.endswith(suffix)]:
+        client = held.cache_dict.pop(name)
+        close = getattr(client, "close", None) or getattr(client, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _loop_suffix() -> str:
+    import asyncio
+
+    return f"-{id(asyncio.get_running_loop())}"
+
+
+_clients = PerLoop(_loop_suffix, _close_clients)
