@@ -1,0 +1,108 @@
+"""Events: what a study tells while it runs, to a callback and as JSON lines in the study folder.
+
+=================  ====================================================================================================
+opened             folder, mode, budget, replies and cells that are stored
+asked              ``evaluate`` (candidates, examples, cells) or ``propose`` (predictor, contexts): a batch was started
+cell               candidate, example, score or failure, calls, and whether the store answered
+settled            cells or proposals that are done and spend by role: a batch, or a part of it, reached its barrier
+unfit              a proposal whose reply never fitted its signature
+warning            text: something was unusable, unknown or abandoned
+stopped            reason, text: the study stopped before the search did
+=================  ====================================================================================================
+
+Optimizers add their own kinds with ``study.log``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.redact import redact
+from treadle.compiler.study.clean import clean
+
+FILE = "events.jsonl"
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        kind: What; see the module's docstring.
+        fields: The particulars, as JSON.
+        seconds: Time since the study was opened, by a monotonic clock.
+    """
+
+    kind: str
+    fields: Mapping[str, JSON]
+    seconds: float
+
+    def to_json(self) -> dict[str, JSON]:
+        """The event as one object."""
+        return {"event": self.kind, "seconds": round(self.seconds, 3), **self.fields}
+
+
+Listener: TypeAlias = Callable[[Event], None]
+"""Called with every event, from the thread in which it happened; must be quick and must not call the study."""
+
+
+class Events:
+    """Hands events to a listener and to a file. Usable from any thread.
+
+    Args:
+        folder: Where ``events.jsonl`` is added to; ``None`` for no file.
+        listener: Called with every event. What it raises is logged and changes nothing.
+    """
+
+    def __init__(self, folder: Path | None = None, listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._file = -1
+        if folder is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(folder / FILE, flags, 0o600)
+
+    def emit(self, kind: str, **fields: JSON) -> None:
+        """Tell one event."""
+        event = Event(kind=kind, fields=fields, seconds=time.monotonic() - self._start)
+        with self._lock:
+            self._append(event)
+        if self._listener is not None:
+            try:
+                self._listener(event)
+            except Exception:
+                _log.exception("the listener of a study's events failed on %r", kind)
+
+    def warn(self, text: str) -> None:
+        """Tell a warning, also to the log."""
+        _log.warning("%s", redact(text))
+        self.emit("warning", text=text)
+
+    def _append(self, event: Event) -> None:
+        if self._file < 0:
+            return
+        try:
+            os.write(self._file, clean(event.to_json())[1].encode() + b"\n")
+        except OSError as error:  # the log of a study is no reason to lose it
+            self._close_file()
+            _log.warning("events are no longer written: %s", error.strerror)
+
+    def _close_file(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        with self._lock:
+            self._close_file()
