@@ -32,6 +32,7 @@ class Span:
         messages: The prompt as sent, for an LM call.
         reply: The raw reply, for an LM call.
         repairs: What was repaired: re-asks, replaced characters.
+        finish_reason: How an LM call's reply ended, as in ``Completion``; empty for other spans.
         parameters: Addresses of the parameters that took part.
         model: Model that answered, for an LM call.
         usage: Tokens, for an LM call.
@@ -56,6 +57,7 @@ class Span:
     messages: tuple[Message, ...] = ()
     reply: str = ""
     repairs: tuple[str, ...] = ()
+    finish_reason: str = ""
     parameters: tuple[str, ...] = ()
     model: str = ""
     usage: Usage | None = None

@@ -1,0 +1,146 @@
+"""Threads: a bounded pool for blocking ops, and one thread for each host-mode run.
+
+Neither uses asyncio's default pool: that has as many threads as the machine has cores and a few more, so that rows
+which wait for one another would wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from treadle.compiler.runtime.background import STOPPED, Home, home
+
+T = TypeVar("T")
+
+BLOCKING_THREADS = 64
+"""Blocking ops that run at the same time in one process; more wait for their turn, first come, first served."""
+
+
+class Threads:
+    """Daemon threads that are kept for reuse.
+
+    Args:
+        most: How many may run at the same time; ``None`` for as many as there is work.
+        name: What the threads are called.
+    """
+
+    def __init__(self, most: int | None, name: str) -> None:
+        self._most = most
+        self._name = name
+        self.forget()
+
+    def forget(self) -> None:
+        """Start without threads; also in a forked child, where they are not."""
+        self._work: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._idle = 0
+        self._count = 0
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Run ``work``, which may not raise, in a thread of its own for as long as it takes."""
+        with self._changed:
+            self._work.append(work)
+            if self._idle >= len(self._work):
+                self._changed.notify()
+            elif self._most is None or self._count < self._most:
+                self._count += 1
+                threading.Thread(target=self._serve, name=f"{self._name}-{self._count}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while (work := self._next()) is not None:
+            work()
+            del work  # an idle thread keeps nothing alive
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._work:
+                self._idle += 1
+                woken = self._changed.wait(timeout=_KEPT)
+                self._idle -= 1
+                if not woken and not self._work:
+                    self._count -= 1
+                    return None
+            return self._work.popleft()
+
+
+_KEPT = 10.0  # seconds an idle thread is kept
+
+_blocking = Threads(BLOCKING_THREADS, "treadle-blocking")
+_rows = Threads(None, "treadle-row")
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blocking.forget)
+    os.register_at_fork(after_in_child=_rows.forget)
+
+
+async def in_blocking_thread(function: Callable[[], T]) -> T:
+    """``function()`` in the pool of blocking ops, with the caller's context.
+
+    A thread cannot be stopped: when the caller is cancelled the function runs on and its result is dropped.
+    """
+    return await _in_thread(_blocking, function)
+
+
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """``function()`` in a thread of its own, with the caller's context: for a host-mode program.
+
+    However many there are, each has a thread, so that they may wait for one another. ``background.wait`` in the
+    function runs its coroutine on the caller's event loop. When the caller is cancelled, the coroutine the function
+    waits for is cancelled too, and the next one it waits for is not started.
+    """
+    place = Home(asyncio.get_running_loop())
+    token = home.set(place)
+    try:
+        return await _in_thread(_rows, function)
+    except asyncio.CancelledError:
+        await place.close()
+        raise
+    finally:
+        home.reset(token)
+
+
+async def _in_thread(threads: Threads, function: Callable[[], T]) -> T:
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            value = context.run(function)
+        except BaseException as error:
+            deliver(_fail, _carried(error))
+        else:
+            deliver(_succeed, value)
+
+    def deliver(how: Callable[..., None], what: object) -> None:
+        try:
+            loop.call_soon_threadsafe(how, result, what)
+        except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+            return
+
+    threads.submit(work)
+    return await result
+
+
+def _carried(error: BaseException) -> BaseException:
+    """A future cannot hold ``StopIteration``: it becomes what a coroutine makes of it."""
+    if not isinstance(error, StopIteration):
+        return error
+    made = RuntimeError(*STOPPED.args)
+    made.__cause__ = error
+    return made
+
+
+def _succeed(result: asyncio.Future[T], value: T) -> None:
+    if not result.done():
+        result.set_result(value)
+
+
+def _fail(result: asyncio.Future[T], error: BaseException) -> None:
+    if not result.done():
+        result.set_exception(error)
