@@ -43,6 +43,16 @@ class Op:
         """Whether calling it gives an awaitable."""
         return inspect.iscoroutinefunction(self.function)
 
+    def argument_names(self, count: int) -> tuple[str, ...]:
+        """Names of the first ``count`` arguments by position; their numbers where the function does not say."""
+        try:
+            parameters = list(inspect.signature(self.function).parameters.values())
+        except (TypeError, ValueError):  # a builtin without a signature
+            parameters = []
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        known = [parameter.name for parameter in parameters if parameter.kind in kinds]
+        return tuple(known[place] if place < len(known) else str(place) for place in range(count))
+
 
 _LIBRARY: dict[str, Op] = {}
 

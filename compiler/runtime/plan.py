@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from treadle.compiler.errors import ConfigurationError, GraphError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Node, Predictor, Ref, Region
 from treadle.compiler.graph.op import Op, library
+from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.runtime.actions import AwaitOp, CallLM, CallOp, Evaluate, RunStep
 from treadle.compiler.runtime.block import Action, Block
 from treadle.compiler.runtime.expressions import compile_expression
@@ -222,7 +222,7 @@ class _Planner:
             site=self._site(op.name),
             positional=positional,
             named=named,
-            names=_argument_names(op, len(positional)) + tuple(name for name, _ in named),
+            names=op.argument_names(len(positional)) + tuple(name for name, _ in named),
         )
         own = op.name not in library()
         return action, _Facts(waits=waits, effects=op.effects or node.effects, touches=own)
@@ -346,24 +346,11 @@ def _constant(node: nodes.Const) -> Any:
         raise GraphError(msg) from None
 
 
-def _argument_names(op: Op, count: int) -> tuple[str, ...]:
-    """Names of the first ``count`` arguments; their numbers where the function does not say."""
-    try:
-        known = [name for name, parameter in inspect.signature(op.function).parameters.items() if _has_place(parameter)]
-    except (TypeError, ValueError):  # a builtin without a signature
-        known = []
-    return tuple(known[place] if place < len(known) else str(place) for place in range(count))
-
-
-def _has_place(parameter: inspect.Parameter) -> bool:
-    return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-
-
 def _step_inputs(
     node: nodes.Step, wider: Signature, own: Signature, layout: Layout
 ) -> tuple[tuple[tuple[str, int, Slot | None], ...], tuple[tuple[str, Any], ...]]:
     """The inputs a step gives, and the defaults of those it leaves out."""
-    given = {**dict(node.inputs), **{f"from_{source}": ref for source, ref in node.context}}
+    given = {**dict(node.inputs), **{f"{CONTEXT_PREFIX}{source}": ref for source, ref in node.context}}
     checked = {slot.name for slot in own.inputs}
     inputs: list[tuple[str, int, Slot | None]] = []
     defaults: list[tuple[str, Any]] = []
