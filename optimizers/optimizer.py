@@ -1,0 +1,77 @@
+"""What an optimizer is, and what ends one.
+
+An optimizer is a frozen dataclass whose fields are its settings. It owns its loop, and everything it spends, draws at
+random, learns and writes down goes through the study it is given; so it can be stopped after any call and run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from treadle.compiler.errors import BudgetExhausted
+
+if TYPE_CHECKING:
+    from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+    from treadle.compiler.study.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The size of a search, as far as it is known before the first call.
+
+    Attributes:
+        predictors: Predictors whose prompts are searched.
+        calls_per_run: LM calls of one run of the program.
+        feedback: Examples proposals and demos may come from.
+        select: Examples that choose between candidates.
+        cross_fitted: Every candidate is measured on all of ``select``; otherwise poor ones are dropped early.
+    """
+
+    predictors: int
+    calls_per_run: float
+    feedback: int
+    select: int
+    cross_fitted: bool
+
+    def task_calls(self, *, rows: int = 0, candidates: int = 0) -> int:
+        """LM calls of running ``rows`` examples once, and of choosing between ``candidates`` on the select examples."""
+        share = (
+            1.0 if self.cross_fitted else 0.5
+        )  # halving: all on a quarter, half of them on another, a quarter on all
+        return round(self.calls_per_run * (rows + candidates * self.select * share))
+
+
+class Optimizer(Protocol):
+    """A search algorithm. One object may be used for any number of searches; it keeps nothing between them."""
+
+    @property
+    def name(self) -> str:
+        """Its name in reports, artifacts and on the command line."""
+        ...
+
+    def search(self, study: Study, space: ParameterSpace) -> Candidate:
+        """The best candidate found; ``space.default()`` where nothing better was.
+
+        Called once per study. It may not touch examples outside ``study.splits.feedback`` and ``.select``, and takes
+        every random number from ``study.rng``. A budget that runs out ends it early, with what is known by then.
+        """
+        ...
+
+    def plan(self, shape: Shape) -> Mapping[str, int]:
+        """LM calls a search of this shape is expected to make, by role: ``"task"`` and ``"proposer"``.
+
+        Runs of the input program on the select examples, and the verdict's, are not among them.
+        """
+        ...
+
+
+@contextlib.contextmanager
+def until_budget_ends(study: Study) -> Iterator[None]:
+    """A search's body: where the budget runs out inside it, the search goes on behind it with what is known."""
+    try:
+        yield
+    except BudgetExhausted as error:
+        study.log("budget_ended", reason=str(error))
