@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import InputError, SignatureError
+from treadle.compiler.json_schema import SchemaWriter
 
 # A Python annotation as users write it: a class, a generic alias, a Literal, a union. Typing has no name for it.
 Annotation = Any
@@ -66,9 +67,9 @@ class Slot:
 
     @cached_property
     def schema(self) -> Mapping[str, JSON]:
-        """JSON Schema of the field's values. Enum classes keep their member names as ``x-enum-names``."""
+        """JSON Schema of the field's values, with the keywords of ``json_schema.py``."""
         try:
-            return cast(Mapping[str, JSON], self._adapter.json_schema(schema_generator=_SchemaWriter))
+            return cast(Mapping[str, JSON], self._adapter.json_schema(schema_generator=SchemaWriter))
         except pydantic.errors.PydanticInvalidForJsonSchema as error:
             msg = (
                 f"field {self.name!r}: {type_name(self.annotation)} has no JSON Schema; "
@@ -135,16 +136,6 @@ def dump(value: object) -> JSON:
         pydantic_core.PydanticSerializationError: The value has no JSON form.
     """
     return cast(JSON, _ANY_ADAPTER.dump_python(value, mode="json"))
-
-
-class _SchemaWriter(pydantic.json_schema.GenerateJsonSchema):
-    """pydantic's schema, with the member names of enum classes, so that a file can make the class again."""
-
-    def enum_schema(self, schema: Any) -> dict[str, Any]:
-        """The enum's schema and its member names."""
-        written = super().enum_schema(schema)
-        written["x-enum-names"] = [member.name for member in schema["members"]]
-        return written
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -319,13 +310,14 @@ def shown(value: object, limit: int = 80) -> str:
 def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
     """The model of several outputs: the same class for the same name and fields, so that equal values are equal."""
     try:
-        return _kept_model(name, outputs)
+        return _kept_model(name, outputs, tuple(repr(slot.annotation) for slot in outputs))
     except TypeError:  # a constraint that cannot be hashed
         return _new_model(name, outputs)
 
 
 @functools.lru_cache(maxsize=1024)
-def _kept_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
+def _kept_model(name: str, outputs: tuple[Slot, ...], types: tuple[str, ...]) -> type[pydantic.BaseModel]:
+    # the types as text, too: unions of another order are equal and have another schema
     return _new_model(name, outputs)
 
 
@@ -384,21 +376,38 @@ def from_function(function: Callable[..., object], *, name: str | None = None) -
     """
     title = name or function.__name__
     hints = _hints(function, title)
+    if hints.get("return") in (None, type(None)):
+        msg = f"predictor {title!r} has no return type; write -> str, or the type the model should fill"
+        raise SignatureError(msg)
+    return _declared(function, title, hints)
+
+
+def from_program(function: Callable[..., object], *, name: str | None = None) -> Signature:
+    """The signature a program's function declares. Without a return type, or with ``None``, the output is untyped.
+
+    Raises:
+        SignatureError: A hint is missing or unknown, or an argument is ``*args`` or ``**kwargs``.
+    """
+    title = name or function.__name__
+    hints = _hints(function, title)
+    if hints.get("return") in (None, type(None)):
+        hints["return"] = Any
+    return _declared(function, title, hints)
+
+
+def _declared(function: Callable[..., object], title: str, hints: Mapping[str, Annotation]) -> Signature:
     inputs = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            msg = f"predictor {title!r}: *{parameter.name} is not a field; name every input"
+            msg = f"{title!r}: *{parameter.name} is not a field; name every input"
             raise SignatureError(msg)
         if parameter.name in ("self", "cls") and parameter.name not in hints:
             continue
         if parameter.name not in hints:
-            msg = f"predictor {title!r}: input {parameter.name!r} has no type hint; write {parameter.name}: str, say"
+            msg = f"{title!r}: input {parameter.name!r} has no type hint; write {parameter.name}: str, say"
             raise SignatureError(msg)
         default = MISSING if parameter.default is parameter.empty else parameter.default
         inputs.append(_slot(parameter.name, hints[parameter.name], default))
-    if hints.get("return") in (None, type(None)):
-        msg = f"predictor {title!r} has no return type; write -> str, or the type the model should fill"
-        raise SignatureError(msg)
     output = _slot(title, hints["return"], MISSING)
     signature = Signature(
         name=title, inputs=tuple(inputs), outputs=(output,), instruction=inspect.cleandoc(function.__doc__ or "")

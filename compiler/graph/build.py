@@ -11,7 +11,7 @@ import pydantic
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import GraphError
 from treadle.compiler.graph import nodes
-from treadle.compiler.graph.nodes import Argument, Graph, Inputs, Node, NodeId, Ref, Region
+from treadle.compiler.graph.nodes import Argument, Graph, Inputs, Node, NodeId, Predictor, Ref, Region
 from treadle.compiler.graph.substitute import Renumbering, arguments_of, with_inner
 from treadle.compiler.signature import MISSING, Annotation, Signature, Slot, dump, type_name
 
@@ -155,6 +155,22 @@ class GraphBuilder:
         refs = tuple((argument, value.ref) for argument, value in inputs.items())
         return self._add(nodes.Op(id=self._id(), types=(returns,), op=name, inputs=refs, effects=effects))[0]
 
+    def step(self, name: str, predictor: str, signature: Signature, inputs: Fields) -> Value:
+        """A call site of a predictor. For programs made by hand; a module's graph has none.
+
+        Args:
+            name: The predictor's name, with ``#2`` from the second call site on.
+            predictor: The predictor's name.
+            signature: The predictor's signature.
+            inputs: Values by field.
+
+        Raises:
+            GraphError: An input is missing or unknown.
+        """
+        kinds = (signature.value.annotation,)
+        named = _named(signature, inputs)
+        return self._add(nodes.Step(id=self._id(), types=kinds, name=name, predictor=predictor, inputs=named))[0]
+
     def const(self, value: JSON, annotation: Annotation = None) -> Value:
         """A constant."""
         known = annotation if annotation is not None else _constant_type(value)
@@ -241,10 +257,15 @@ class GraphBuilder:
         )
         return self._add(node)
 
-    def finish(self, value: Value) -> Graph:
-        """The graph, with ``value`` as its output. The builder is not used again."""
+    def finish(self, value: Value, predictors: Mapping[str, Predictor] | None = None) -> Graph:
+        """The graph, with ``value`` as its output. The builder is not used again.
+
+        Args:
+            value: The result.
+            predictors: What the steps call, by name; a module's graph has none.
+        """
         output = nodes.Output(id=self._id(), value=value.ref)
-        return Graph(name=self.name, nodes=(*self._scopes[0], output))
+        return Graph(name=self.name, nodes=(*self._scopes[0], output), predictors=dict(predictors or {}))
 
     # --- parts ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from treadle.compiler.canonical import JSON
 
 Schema = Mapping[str, JSON]
 
-_HIDDEN = ("title", "x-enum-names")
 _NAMED = ("properties", "$defs", "patternProperties")
 _LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames")
@@ -25,7 +24,9 @@ def slim(schema: JSON) -> JSON:
     """
     if not isinstance(schema, Mapping):
         return schema
-    return {key: _slim_under(key, value) for key, value in schema.items() if key not in _HIDDEN}
+    return {
+        key: _slim_under(key, value) for key, value in schema.items() if key != "title" and not key.startswith("x-")
+    }
 
 
 def _slim_under(key: str, value: JSON) -> JSON:
