@@ -17,11 +17,10 @@ REDACTED = "[redacted]"
 """What stands where a key stood."""
 
 SHORTEST_KEY = 8
-"""Values with fewer characters are not looked for: they are placeholders such as ``EMPTY``, or ordinary words."""
+"""Values with fewer characters are not looked for, nor single words below twice that: they are placeholders."""
 
 _KEY_VARIABLE = re.compile(
-    r"(?:.*_)?(?:(?:API|ACCESS|SECRET|SUBSCRIPTION|PRIVATE)_?KEY(?:_ID)?|TOKEN|SECRET|PASSWORD|CREDENTIALS?)",
-    re.IGNORECASE,
+    r".*(?:(?:API|ACCESS|SECRET|SUBSCRIPTION|PRIVATE|AUTH)_?KEY(?:_ID)?|TOKEN|SECRET|PASSWORD|PASSWD)", re.IGNORECASE
 )
 
 # What must occur in a text before its pattern is tried, because a substring test costs far less, and the pattern. The
@@ -64,10 +63,14 @@ def refresh() -> None:
     ``redact`` notices by itself when variables come or go, but not when one changes its value.
     """
     global _needles, _environment_size
-    found = {key for key in _registered | _keys_of(os.environ) if len(key) >= SHORTEST_KEY}
+    found = {key for key in _registered | _keys_of(os.environ) if _is_key(key)}
     spellings = {spelling for key in found for spelling in (key, quote(key, safe=""), json.dumps(key)[1:-1])}
     _needles = tuple(sorted(spellings, key=lambda text: (-len(text), text)))
     _environment_size = len(os.environ)
+
+
+def _is_key(value: str) -> bool:
+    return len(value) >= (2 * SHORTEST_KEY if value.isalpha() else SHORTEST_KEY)
 
 
 def _keys_of(environment: Mapping[str, str]) -> set[str]:

@@ -6,22 +6,20 @@ One session per event loop serves every LM. Nothing is retried here and no redir
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, ConnectionLost, LMError, ProviderGarbage
 from treadle.compiler.lm.faults import excerpt, refusal
+from treadle.compiler.lm.keys import is_openai, key_for
 from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.lm.protocol import Completion, Request
 from treadle.compiler.lm.reply import MAX_BODY, completion, decode, response_format
 from treadle.compiler.lm.text import sendable
 from treadle.compiler.redact import Secret
 
-_OPENAI = "api.openai.com"
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -42,7 +40,7 @@ class Http:
 
     Args:
         endpoint: Base URL, such as ``http://localhost:8000/v1``.
-        key: Sent as a bearer token; ``None`` takes ``TREADLE_API_KEY``, or ``OPENAI_API_KEY`` for OpenAI's own host.
+        key: Sent as a bearer token; ``None`` takes what ``key_for`` finds in the environment.
         structured: Whether a request's schema is sent.
         max_body: Largest answer that is read, in bytes.
 
@@ -54,8 +52,8 @@ class Http:
         self, endpoint: str, *, key: Secret | None = None, structured: bool = True, max_body: int = MAX_BODY
     ) -> None:
         self._url = f"{endpoint.rstrip('/')}/chat/completions"
-        openai = urlsplit(endpoint).hostname == _OPENAI
-        self._key = key or _key_from_environment(openai)
+        openai = is_openai(endpoint)
+        self._key = key or key_for(endpoint)
         if openai and self._key is None:
             raise ConfigurationError(f"no key for {endpoint}: set OPENAI_API_KEY, or give LM(…, key=…)")
         self._max_tokens = (
@@ -119,13 +117,6 @@ class Http:
                 return None
             parts.append(part)
         return b"".join(parts)
-
-
-def _key_from_environment(openai: bool) -> Secret | None:
-    key = os.environ.get("TREADLE_API_KEY", "").strip()
-    if not key and openai:
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-    return Secret(key) if key else None
 
 
 def _transport(error: aiohttp.ClientError, request: Request) -> LMError:

@@ -21,6 +21,7 @@ from treadle.compiler.errors import (
     ProviderGarbage,
 )
 from treadle.compiler.lm.faults import excerpt, refusal
+from treadle.compiler.lm.keys import is_openai, key_for
 from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.lm.protocol import Completion, Price, Request
 from treadle.compiler.lm.reply import completion, response_format
@@ -28,6 +29,7 @@ from treadle.compiler.lm.text import sendable
 from treadle.compiler.redact import Secret, redact, refresh
 
 _LONG = 24 * 3600.0  # seconds: the LM has the timeout, and LiteLLM's own must not come first
+_NO_KEY = Secret("none")  # sent to endpoints that need none: LiteLLM would look for OpenAI's otherwise
 
 
 @cache
@@ -79,7 +81,8 @@ class LiteLLM:
     Args:
         model: ``provider/model``, as LiteLLM names them.
         endpoint: Base URL; empty for the provider's own.
-        key: API key; ``None`` lets LiteLLM find the provider's own in the environment.
+        key: API key; ``None`` lets LiteLLM find the provider's own in the environment, but for an ``openai/…`` model
+            at another host, which is not OpenAI's and gets ``TREADLE_API_KEY``.
         structured: Whether a request's schema is sent.
 
     Raises:
@@ -95,6 +98,8 @@ class LiteLLM:
         name, provider = _provider_of(model)
         if key is None and not endpoint:
             _check_key(model)
+        elif key is None and provider == "openai" and not is_openai(endpoint):
+            self._key = key_for(endpoint) or _NO_KEY
         self._takes = frozenset(self._litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
 
     async def complete(self, request: Request) -> Completion:

@@ -36,9 +36,9 @@ class LM:
             ``"http://localhost:8000/v1"``; any name where ``provider`` is given.
         model: The model's name at a URL; required there, and allowed nowhere else.
         endpoint: Base URL for a LiteLLM model that is not served at its provider's own address.
-        key: API key. Without it a LiteLLM model finds its own in the environment (``OPENAI_API_KEY``, …), and a URL
-            takes ``TREADLE_API_KEY``, or ``OPENAI_API_KEY`` where the host is ``api.openai.com``: no provider is sent
-            another one's key.
+        key: API key. Without it a LiteLLM model finds its provider's own in the environment (``OPENAI_API_KEY``, …). A
+            URL takes ``TREADLE_API_KEY``, and so does an ``openai/…`` model at another ``endpoint``; only the host
+            ``api.openai.com`` is sent ``OPENAI_API_KEY``.
         temperature: 0 or more; ``None`` leaves the provider's default.
         max_tokens: Upper bound on the tokens of a reply, 1 or more.
         price: Dollars per million tokens (prompt, reply). Without it a LiteLLM model takes its list price from

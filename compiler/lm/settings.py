@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal, TypeAlias, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +23,8 @@ FORMS = (
     'or LM("http://localhost:8000/v1", model="qwen")'
 )
 """How LMs are written; ends messages about those that are not."""
+
+_PROVIDER = re.compile(r"[\w.-]+")  # no colon: "localhost:8000/v1" is a URL without its scheme
 
 
 def place(source: object, model: str | None, endpoint: str | None, own: bool) -> tuple[Kind, str, str]:
@@ -55,7 +58,7 @@ def _kind(source: str, own: bool) -> Kind:
     if "://" in source:
         return "http"
     provider, slash, name = source.partition("/")
-    if not (provider and slash and name) or any(character.isspace() for character in source):
+    if not (_PROVIDER.fullmatch(provider) and slash and name) or any(character.isspace() for character in source):
         raise ConfigurationError(f"{redact(source)!r} names no LM: {FORMS}")
     return "litellm"
 
