@@ -11,12 +11,54 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
+import functools
 import os
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class _Waiting(Generic[T]):
+    """A coroutine that a thread waits for. All but ``value`` runs on the event loop."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self._result: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self.task: asyncio.Task[T] | None = None
+
+    def start(self) -> None:
+        """Start it, in the context of whoever scheduled this call."""
+        self.task = asyncio.get_running_loop().create_task(self._coroutine)
+        self.task.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Cancel it, or refuse to start it."""
+        if self.task is not None:
+            self.task.cancel()
+        else:
+            self._coroutine.close()
+            self._result.set_exception(asyncio.CancelledError())
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self._result.set_exception(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            self._result.set_exception(error)
+        else:
+            self._result.set_result(task.result())
+
+    def value(self, loop: asyncio.AbstractEventLoop, start: Callable[[], None]) -> T:
+        """Call ``start`` on the loop and wait. Calls come to a loop in order, so Ctrl-C at any point finds it out."""
+        try:
+            loop.call_soon_threadsafe(start)
+            return self._result.result()
+        except KeyboardInterrupt:
+            if not self._result.done():
+                loop.call_soon_threadsafe(self.cancel)
+                concurrent.futures.wait([self._result])
+            raise
 
 
 class Home:
@@ -27,21 +69,15 @@ class Home:
         self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start ``coroutine`` on the loop; where the program has been cancelled it is cancelled at once."""
-        return asyncio.run_coroutine_threadsafe(self._serve(coroutine), self.loop)
-
-    async def _serve(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def start(self, waiting: _Waiting[Any]) -> None:
+        """Start what the program waits for; where it has been cancelled, cancel it at once. Called on the loop."""
         if self._closed:
-            coroutine.close()
-            raise asyncio.CancelledError
-        task = asyncio.current_task()
-        assert task is not None  # it was started as one
-        self._tasks.add(task)
-        try:
-            return await coroutine
-        finally:
-            self._tasks.discard(task)
+            waiting.cancel()
+            return
+        waiting.start()
+        if waiting.task is not None:
+            self._tasks.add(waiting.task)
+            waiting.task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Cancel what runs, wait for its end, and refuse what comes. Called on the loop."""
@@ -141,29 +177,12 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     >>> wait(answer())
     42
     """
-    running = _running_loop()
-    place = home.get()
-    if place is not None and place.loop is not running and place.loop.is_running():
-        return _result(place.submit(coroutine))
-    return _result(asyncio.run_coroutine_threadsafe(coroutine, _loops.below(running)))
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+    running, place = _running_loop(), home.get()
+    waiting = _Waiting(coroutine)
     try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _result(future: concurrent.futures.Future[T]) -> T:
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        concurrent.futures.wait([future])
-        raise
-    except concurrent.futures.CancelledError:
-        raise asyncio.CancelledError from None
+        if place is not None and place.loop is not running and place.loop.is_running():
+            return waiting.value(place.loop, functools.partial(place.start, waiting))
+        return waiting.value(_loops.below(running), waiting.start)
     except RuntimeError as error:
         stopped = error.__cause__
         if not isinstance(stopped, StopIteration) or error.args != STOPPED.args:
@@ -173,3 +192,10 @@ def _result(future: concurrent.futures.Future[T]) -> T:
 
 STOPPED = RuntimeError("coroutine raised StopIteration")
 """What Python makes of a ``StopIteration`` that leaves a coroutine; ``wait`` turns it back."""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
