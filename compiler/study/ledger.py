@@ -95,6 +95,8 @@ class Hold:
 
     Attributes:
         worst: What it was admitted with; ``NOTHING`` for a metered job.
+        typical: What its other calls will use if it is like the jobs before it; keeps a wave from starting more jobs
+            than can be finished.
         used: What the calls it was admitted for used so far.
         metered: What its other calls used, or hold at their worst case.
         flying: Its calls in flight.
@@ -102,8 +104,9 @@ class Hold:
         ended: No more calls will come.
     """
 
-    def __init__(self, worst: Amount) -> None:
+    def __init__(self, worst: Amount, typical: Amount) -> None:
         self.worst = worst
+        self.typical = typical
         self.used = NOTHING
         self.metered = NOTHING
         self.flying = 0
@@ -148,31 +151,37 @@ class LogicalLedger:
     def __init__(self, caps: Caps, parent: LogicalLedger | None = None) -> None:
         self.caps = caps
         self.settled = NOTHING
-        self.metered = False  # whether any job made a metered call: then a cut may depend on timing
+        self._any_metered = False  # of the root
         self._line: tuple[LogicalLedger, ...] = (self, *(parent._line if parent else ()))
         self._root = self._line[-1]
         self.charged: Charged = parent.charged if parent else Charged()
         self._admitted = NOTHING  # changes at starts and barriers only, so that admission is reproducible
-        self._metered = NOTHING
         self._now = NOTHING
         self._holds = 0
+        self._typical: dict[str, Amount] = {}  # of the root
         self._open: dict[Hold, None] = {}  # of the root: jobs that may still make calls
         self._room: Room = parent._room if parent else Room()
 
     @property
     def left(self) -> Caps:
         """Room for what has not been started yet."""
-        left = self.caps.left(self.settled + self._admitted + self._metered)
+        left = self.caps.left(self.settled + self._admitted)
         return left if len(self._line) == 1 else _smaller(left, self._line[1].left)
 
-    def admit(self, worst: Amount | None) -> Hold | None:
-        """Room for a job, or ``None`` where its worst case does not fit. A metered job (``None``) is let in."""
-        if worst is not None and self.over(worst):
+    def admit(self, worst: Amount, typical: Amount = NOTHING, *, alone: bool = False) -> Hold | None:
+        """Room for a job, or ``None`` where it does not fit.
+
+        Args:
+            worst: Its worst case; ``NOTHING`` for a metered job.
+            typical: What its metered calls will use if it is like the jobs before it.
+            alone: Nothing else is under way, so it may as well be tried: only the worst case counts.
+        """
+        if self.over(worst if alone else worst + typical):
             return None
-        hold = Hold(worst or NOTHING)
+        hold = Hold(worst, typical)
         for ledger in self._line:
-            ledger._admitted += hold.worst
-            ledger._now += hold.worst
+            ledger._admitted += worst + typical
+            ledger._now += worst
             ledger._holds += 1
         self._root._open[hold] = None
         return hold
@@ -180,9 +189,14 @@ class LogicalLedger:
     def over(self, worst: Amount) -> str:
         """The cap under which a job with this worst case does not fit, or empty."""
         for ledger in self._line:
-            if cap := ledger.caps.exceeded(ledger.settled + ledger._admitted + ledger._metered + worst):
+            if cap := ledger.caps.exceeded(ledger.settled + ledger._admitted + worst):
                 return cap
         return ""
+
+    @property
+    def metered(self) -> bool:
+        """Whether any job has made a metered call: then a cut may depend on timing."""
+        return self._root._any_metered
 
     async def meter(self, hold: Hold, worst: Amount) -> None:
         """Room for one call of a job that was not admitted with it.
@@ -190,7 +204,7 @@ class LogicalLedger:
         Raises:
             BudgetExhausted: It does not fit, and nothing in flight can free room.
         """
-        self._root.metered = True
+        self._root._any_metered = True
         while cap := self._over_now(worst):
             hold.waiting += 1
             try:
@@ -211,7 +225,6 @@ class LogicalLedger:
     def _shift(self, hold: Hold, metered: Amount) -> None:
         hold.metered += metered
         for ledger in self._line:
-            ledger._metered += metered
             ledger._now += metered
 
     def exhausted(self, cap: str, worst: Amount) -> BudgetExhausted:
@@ -227,6 +240,16 @@ class LogicalLedger:
         """A metered call that held ``worst`` used ``actual``."""
         self._shift(hold, metered=actual - worst)
         self._room.change()
+
+    def learn(self, role: str, metered: Amount) -> None:
+        """A job of ``role`` used so much in metered calls. At barriers only."""
+        before = self._root._typical.get(role, NOTHING)
+        usd = None if before.usd is None or metered.usd is None else max(before.usd, metered.usd)
+        self._root._typical[role] = Amount(max(before.calls, metered.calls), max(before.tokens, metered.tokens), usd)
+
+    def typical(self, role: str) -> Amount | None:
+        """The most a job of ``role`` has used in metered calls; ``None`` while no job has been settled."""
+        return self._root._typical.get(role)
 
     def end(self, hold: Hold) -> None:
         """The job makes no more calls; what it used stays held until its barrier."""
@@ -247,11 +270,10 @@ class LogicalLedger:
         """Free what an ended job held: its charges are made."""
         for ledger in self._line:
             ledger._holds -= 1
-            ledger._admitted -= hold.worst
-            ledger._metered -= hold.metered
+            ledger._admitted -= hold.worst + hold.typical
             ledger._now -= hold.now
             if not ledger._holds:  # sums of floats drift: start anew
-                ledger._admitted = ledger._metered = ledger._now = NOTHING
+                ledger._admitted = ledger._now = NOTHING
         self._room.change()
 
 

@@ -1,0 +1,160 @@
+"""The books of the attempts: written before one is sent, settled after, so that a crash cannot lose one.
+
+An attempt whose row was committed and never settled was in flight when the process died: it may have been sent and
+billed, and counts at its worst case for ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import cast
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.errors import StudyError
+from treadle.compiler.lm.lm import LM
+from treadle.compiler.lm.protocol import Completion
+from treadle.compiler.study.budget import NOTHING, Amount, Budget
+from treadle.compiler.study.events import Events
+from treadle.compiler.study.ledger import LogicalLedger, RealLedger
+from treadle.compiler.study.replies import used
+from treadle.compiler.study.store import Store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """What earlier runs of a study sent.
+
+    Attributes:
+        spent: All their attempts.
+        attempts: How many there were.
+        lost: How many were in flight when a process died.
+    """
+
+    spent: Amount = NOTHING
+    attempts: int = 0
+    lost: int = 0
+
+
+def recover(store: Store) -> Recovered:
+    """Add up the attempts of earlier runs. A damaged row counts as one call."""
+    spent, attempts, lost = NOTHING, 0, 0
+    for _, row in store.scan("attempts"):
+        attempts += 1
+        if row is None:
+            spent += Amount(calls=1)
+            continue
+        body = cast("dict[str, JSON]", row)
+        spent += Amount.from_json(body["amount"])
+        lost += not body["settled"]
+    return Recovered(spent=spent, attempts=attempts, lost=lost)
+
+
+class Attempts:
+    """Every attempt of a study: its row, and its place in the real ledger.
+
+    Args:
+        store: Where rows are written.
+        budget: The user's.
+        search: The logical ledger of the whole search, for the advice when the reserve is gone.
+        run: Number of this run of the study; part of the rows' keys.
+        events: Is told of replies that do not say their usage.
+    """
+
+    def __init__(self, store: Store, budget: Budget, search: LogicalLedger, *, run: int, events: Events) -> None:
+        self.budget = budget
+        self.recovered = recover(store)
+        self.ledger = RealLedger(budget, self.recovered.spent)
+        self.sent = 0
+        self.without_usage = 0
+        self.reserve_used_up = False
+        self._store = store
+        self._search = search
+        self._run = run
+        self._events = events
+
+    def open(self, lm: LM, worst: Amount, role: str, check: Callable[[], None]) -> _Call:
+        """The books of one call.
+
+        Args:
+            lm: Who is asked.
+            worst: What an attempt uses at most.
+            role: Whose call it is.
+            check: Raises if nothing more may be sent.
+        """
+        return _Call(self, lm, worst, role, check)
+
+    async def enter(self, worst: Amount, role: str, lm: LM) -> str:
+        """Reserve room for an attempt and commit its row; returns the row's key.
+
+        Raises:
+            StudyError: There is no room, or the commit failed.
+        """
+        await self.ledger.reserve(worst, self._reserve_is_gone)
+        self.sent += 1
+        key = f"{self._run:06d}-{self.sent:09d}"
+        try:
+            row: dict[str, JSON] = {"role": role, "model": lm.model, "amount": worst.to_json(), "settled": False}
+            await self._store.put("attempts", key, row)
+        except BaseException:
+            self.leave(key, worst, NOTHING, role, lm)
+            raise
+        return key
+
+    def leave(self, key: str, worst: Amount, actual: Amount, role: str, lm: LM) -> None:
+        """Settle an attempt; its row is committed with this tick."""
+        self.ledger.settle(worst, actual)
+        row: dict[str, JSON] = {"role": role, "model": lm.model, "amount": actual.to_json(), "settled": True}
+        self._store.write("attempts", key, row)
+
+    def note_missing_usage(self, lm: LM) -> None:
+        """A reply did not say its usage: under a cap on tokens or dollars it counts at its worst case."""
+        self.without_usage += 1
+        if self.without_usage == 1 and (self.budget.tokens is not None or self.budget.usd is not None):
+            self._events.warn(
+                f"{lm.model!r} does not say how many tokens a call used, so each counts at its worst case under "
+                f"Budget({self.budget}); cap calls instead, Budget(calls=…), or have the provider report usage"
+            )
+
+    def _reserve_is_gone(self, cap: str) -> StudyError:
+        self.reserve_used_up = True
+        caps = self._search.caps
+        search = self._search.settled
+        left = Amount(
+            calls=max(0, (caps.calls or 0) - search.calls),
+            tokens=max(0, (caps.tokens or 0) - search.tokens),
+            usd=max(0.0, (caps.usd or 0.0) - (search.usd or 0.0)),
+        )
+        return StudyError(
+            f"the study stopped: with retries and lost calls it has sent {_count(self.ledger.spent, cap)} {cap}, and "
+            f"the next call does not fit under Budget({self.budget}); what it paid for is kept: run it again with "
+            f"Budget({self.ledger.cap_to_finish(cap, left)}) to finish the same search"
+        )
+
+
+def _count(amount: Amount, cap: str) -> float | None:
+    return {"calls": amount.calls, "tokens": amount.tokens, "usd": amount.usd}[cap]
+
+
+class _Call:
+    """The books of one call: what ``retry.call`` tells before and after each attempt."""
+
+    def __init__(self, attempts: Attempts, lm: LM, worst: Amount, role: str, check: Callable[[], None]) -> None:
+        self._attempts = attempts
+        self._lm = lm
+        self._worst = worst
+        self._role = role
+        self._check = check
+        self._key = ""
+
+    async def before(self, number: int) -> None:
+        """Reserve and commit."""
+        self._check()
+        self._key = await self._attempts.enter(self._worst, self._role, self._lm)
+
+    def after(self, number: int, outcome: Completion | BaseException) -> None:
+        """Settle."""
+        if isinstance(outcome, Completion) and outcome.usage is None:
+            self._attempts.note_missing_usage(self._lm)
+        actual = used(outcome, self._worst)
+        self._attempts.leave(self._key, self._worst, actual, self._role, self._lm)

@@ -1,0 +1,182 @@
+"""The engine of a study: what its views (the study itself, its slices) share. Coroutines run on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.errors import ConfigurationError, StudyError
+from treadle.compiler.lm import retry
+from treadle.compiler.lm.clock import Clock
+from treadle.compiler.runtime import background
+from treadle.compiler.study.attempts import Attempts
+from treadle.compiler.study.batch import Batch, Job, Queue
+from treadle.compiler.study.budget import Budget
+from treadle.compiler.study.caller import StudyCaller
+from treadle.compiler.study.cells import Cells
+from treadle.compiler.study.data import Data
+from treadle.compiler.study.events import Events, Listener
+from treadle.compiler.study.identity import enroll
+from treadle.compiler.study.journal import Journal
+from treadle.compiler.study.ledger import LogicalLedger
+from treadle.compiler.study.lock import FolderLock
+from treadle.compiler.study.metric import Metric
+from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.runner import Runner
+from treadle.compiler.study.scoring import Scoring
+from treadle.compiler.study.store import Mode, Store
+from treadle.compiler.study.table import ScoreTable
+
+T = TypeVar("T")
+
+CELL_PARTS = ("program", "ops", "metric", "lm")
+"""Parts of a study's identity that a cell depends on."""
+
+LAST_WORDS = 10.0
+"""Seconds calls in flight get to end after a first Ctrl-C."""
+
+
+class Engine:
+    """Store, ledgers, caller, journal and cells of one study. Arguments are those of ``open_study``."""
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        data: Data,
+        metric: Metric,
+        identity: Mapping[str, JSON],
+        folder: Path | None,
+        budget: Budget,
+        mode: Mode,
+        concurrency: int,
+        listener: Listener | None,
+        policy: retry.RetryPolicy,
+        clock: Clock,
+        metric_timeout: float,
+        make_store: Callable[..., Store],
+    ) -> None:
+        if concurrency < 1:
+            msg = f"concurrency={concurrency}: at least one call must be allowed in flight"
+            raise ConfigurationError(msg)
+        self._exit = contextlib.ExitStack()
+        try:
+            kept = folder if mode == "write" else None
+            if kept is not None:
+                _make(kept)
+                self._exit.enter_context(FolderLock(kept))
+            self.events = Events(kept, listener)
+            self._exit.callback(self.events.close)
+            self.store = make_store(folder, mode=mode, warn=self.events.warn)
+            self._exit.callback(self.store.close)
+            plan = enroll(self.store, identity, budget, self.events.warn)
+            self.journal = Journal(self.store, plan.number)
+            self.ledger = LogicalLedger(plan.search)
+            self.attempts = Attempts(self.store, budget, self.ledger, run=plan.run, events=self.events)
+        except BaseException:
+            self._exit.close()
+            raise
+        self.runner = runner
+        self.data = data
+        self.budget = budget
+        self.examples = {example.id: example for example in data}
+        self.table = ScoreTable(data.ids)
+        self.caller = StudyCaller(
+            self.store, self.attempts, concurrency=concurrency, events=self.events, policy=policy, clock=clock
+        )
+        self.scoring = Scoring(metric, metric_timeout)
+        basis = {part: identity[part] for part in CELL_PARTS if part in identity}
+        self.cells = Cells(self.store, runner, self.scoring, basis, self.events)
+        self.settled: set[str] = set()  # cells settled in this run: asking for them again costs nothing
+        self.scored = False  # whether any run was
+        self.failures: list[Outcome] = []  # until one was
+        self.queue = Queue(self.caller, self.journal)
+        self._lanes = {"task": asyncio.Semaphore(2 * concurrency), "proposer": asyncio.Semaphore(concurrency)}
+        self._clock = clock
+        self._started_at = clock.monotonic() - self.journal.elapsed()
+        self._closed = False
+        self.events.emit(
+            "opened", folder=str(folder or ""), mode=mode, budget=budget.to_json(), run=plan.run, search=plan.number,
+            attempts=self.attempts.recovered.attempts, lost=self.attempts.recovered.lost,
+        )  # fmt: skip
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds the search has taken, over all runs."""
+        return self._clock.monotonic() - self._started_at
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's value, from synchronous code. On Ctrl-C calls in flight are ended first; on a second, not."""
+        if self._closed:
+            coroutine.close()
+            msg = "the study is closed; open it again"
+            raise StudyError(msg)
+        try:
+            return background.wait(coroutine)
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise
+
+    def _interrupt(self) -> None:
+        self.caller.stop(StudyError("the study was interrupted; run the same command again to go on"))
+        try:
+            background.wait(self._end(LAST_WORDS))
+        except KeyboardInterrupt:
+            background.wait(self._end(0.0))
+            raise
+
+    async def _end(self, seconds: float) -> None:
+        """Let what is under way end, and give up what does not in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.caller.drain()
+                await self.queue.drain()
+        await self.queue.cancel()
+        await self.caller.cancel()
+        with contextlib.suppress(StudyError):  # a full disk has been told already
+            await self.store.committed()
+
+    def batch(self, jobs: list[Job[T]], ledger: LogicalLedger, number: int, lanes: str) -> Batch[T]:
+        """A batch of jobs that belongs to an ask."""
+        return Batch(
+            jobs, caller=self.caller, ledger=ledger, lanes=self._lanes[lanes], number=number,
+            stop=self.journal.stop(number),
+        )  # fmt: skip
+
+    async def finish(self, batch: Batch[Any]) -> None:
+        """Settle a batch.
+
+        Raises:
+            StudyError: The study stopped.
+        """
+        try:
+            await self.queue.finish(batch)
+        finally:
+            if self.attempts.reserve_used_up:
+                self.store.write("meta", "reserve", True)
+                await self.store.committed()
+
+    def close(self) -> None:
+        """Give up what is under way, and let go of the folder; a second call does nothing."""
+        if not self._closed:
+            try:
+                self.wait(self._close())
+            finally:
+                self._closed = True
+                self._exit.close()
+
+    async def _close(self) -> None:
+        await self._end(0.0)
+        self.store.close()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the study folder {folder} cannot be made: {error.strerror}; give another with study="
+        raise ConfigurationError(msg) from None

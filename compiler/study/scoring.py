@@ -1,0 +1,68 @@
+"""Calling a metric where it can do no harm: off the event loop, and left behind if it hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from treadle.compiler.errors import TreadleError
+from treadle.compiler.runtime.pools import run_in_thread
+from treadle.compiler.study.caller import Judge
+from treadle.compiler.study.metric import Metric, Score, metric_name, score
+from treadle.compiler.trace.trace import Trace
+
+
+class MetricHung(TreadleError, TimeoutError):
+    """A metric gave no score in time and was abandoned; its example counts as failed."""
+
+
+class Scoring:
+    """A metric, and how long it may take.
+
+    A metric that is a plain function runs in a thread, so that it may wait, and may call predictors; one that ships
+    with Treadle runs where it is.
+
+    Args:
+        metric: As users write it.
+        timeout: Seconds without a score, and without an LM call of the metric under way, after which it is abandoned.
+    """
+
+    def __init__(self, metric: Metric, timeout: float) -> None:
+        self.hung = 0
+        self._metric = metric
+        self._timeout = timeout
+        self._ships = getattr(metric, "treadle_identity", None) is not None
+        self._place = None if self._ships or _is_async(metric) else run_in_thread
+
+    async def score(self, example: Mapping[str, Any], prediction: Any, trace: Trace | None, judge: Judge) -> Score:
+        """The metric's verdict.
+
+        Raises:
+            MetricHung: It was abandoned.
+            Exception: Whatever it raises.
+        """
+        if self._ships:
+            return await score(self._metric, example, prediction, trace)
+        task = asyncio.ensure_future(score(self._metric, example, prediction, trace, place=self._place))
+        try:
+            while True:
+                before = judge.made
+                done, _ = await asyncio.wait({task}, timeout=self._timeout)
+                if done:
+                    return task.result()
+                if judge.made == before and not judge.flying:
+                    break
+        finally:
+            task.cancel()
+        self.hung += 1
+        msg = (
+            f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
+            "metric_timeout= sets this"
+        )
+        raise MetricHung(msg)
+
+
+def _is_async(metric: Metric) -> bool:
+    return inspect.iscoroutinefunction(metric) or inspect.iscoroutinefunction(getattr(metric, "__call__", None))  # noqa: B004  the method itself is looked at

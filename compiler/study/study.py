@@ -1,0 +1,335 @@
+"""The study: the metered handle a search works through.
+
+Lists in, lists out: every charge, stored answer, seed, log line and parallel batch is the study's business. A search is
+resumed by running it again; the store answers what was done, so nothing that was committed is paid for twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from treadle.compiler.canonical import JSON, canonical, digest
+from treadle.compiler.errors import (
+    BudgetExhausted,
+    DataError,
+    DefinitiveLMError,
+    EverythingFailed,
+    ReplayDiverged,
+    ReplyError,
+)
+from treadle.compiler.graph.nodes import Predictor
+from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.signature import dump
+from treadle.compiler.study.batch import Batch, Job
+from treadle.compiler.study.budget import Caps
+from treadle.compiler.study.caller import Scope
+from treadle.compiler.study.cells import Cell, Sampled
+from treadle.compiler.study.data import Example
+from treadle.compiler.study.engine import Engine
+from treadle.compiler.study.ledger import LogicalLedger
+from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.spend import Spend, spend_of
+from treadle.compiler.study.splits import Splits
+from treadle.compiler.study.table import Paired, ScoreTable
+
+Value: TypeAlias = Any
+"""What a step or program returns: any value of its output type."""
+
+HOPELESS = 5
+"""Failures without one success after which a study stops."""
+
+
+class Study:
+    """One view of a study: the whole of it, or a slice of its budget. Made by ``open_study``.
+
+    Synchronous, and used from one thread: no optimizer mentions threads, tasks or files.
+
+    Attributes:
+        program: The program that is searched.
+        splits: The examples of the search; ``confirm`` is hidden.
+        seed: Of every random number.
+    """
+
+    def __init__(
+        self, engine: Engine, program: Any, splits: Splits, seed: int, ledger: LogicalLedger, visible: Splits
+    ) -> None:
+        self.program = program
+        self.seed = seed
+        self.splits = visible
+        self._engine = engine
+        self._all_splits = splits
+        self._ledger = ledger
+        self._allowed = frozenset((*visible.feedback, *visible.select, *visible.confirm))
+
+    @property
+    def table(self) -> ScoreTable:
+        """All scores so far, of every view."""
+        return self._engine.table
+
+    @property
+    def budget(self) -> Caps:
+        """What this view may use in all: of the whole study, nine tenths of the user's caps."""
+        return self._ledger.caps
+
+    @property
+    def left(self) -> Caps:
+        """What this view may still use; what batches under way may need is taken off."""
+        return self._ledger.left
+
+    @property
+    def spend(self) -> Spend:
+        """What was used so far, by the whole study."""
+        return spend_of(self._engine)
+
+    def example(self, id: str) -> Example:
+        """The example with this id.
+
+        Raises:
+            DataError: It is none of the search's.
+        """
+        self._check_ids([id])
+        return self._engine.examples[id]
+
+    def rng(self, name: str, *key: JSON) -> random.Random:
+        """A generator of its own for each name and key: the same in every run, whatever else was drawn."""
+        return random.Random(int(digest([self.seed, name, *key]), 16))
+
+    def log(self, event: str, **fields: JSON) -> None:
+        """Tell an event of the search's own."""
+        self._engine.events.emit(event, **fields)
+
+    # --- measuring ---------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, candidates: Sequence[Candidate], ids: Sequence[str], *, traces: bool = False, replicate: int = 0
+    ) -> list[list[Outcome]]:
+        """The outcome of every candidate on every example, by candidate, then by example.
+
+        What was measured before comes from the store. Runs are made in parallel; the result does not depend on how.
+
+        Args:
+            candidates: What to measure.
+            ids: Examples to measure it on.
+            traces: With the trace of each run.
+            replicate: Which of several independent samples.
+
+        Raises:
+            BudgetExhausted: The budget reached for a prefix only; its outcomes are in ``table``.
+            EverythingFailed: Not one run of the study could be scored.
+            StudyError: The study stopped; it can be resumed.
+        """
+        return self.start(candidates, ids, traces=traces, replicate=replicate).wait()
+
+    def start(
+        self, candidates: Sequence[Candidate], ids: Sequence[str], *, traces: bool = False, replicate: int = 0
+    ) -> Pending:
+        """Begin ``evaluate``, so that another batch can be made meanwhile. Room for it is held until ``wait``.
+
+        Raises:
+            BudgetExhausted: The time is up.
+            ReplayDiverged: Something else was asked last time.
+            StudyError: The study has stopped.
+        """
+        self._check_ids(ids)
+        return self._engine.wait(self._start(list(candidates), list(ids), traces, replicate))
+
+    async def _start(self, candidates: list[Candidate], ids: list[str], traces: bool, replicate: int) -> Pending:
+        engine = self._engine
+        number = await self._ask(
+            {
+                "ask": "evaluate",
+                "candidates": [candidate.id for candidate in candidates],
+                "examples": ids,
+                "traces": traces,
+                "replicate": replicate,
+            }
+        )
+        cells = [engine.cells.cell(c, engine.examples[i], replicate) for c in candidates for i in ids]
+        batch = engine.batch(self._jobs(cells, traces), self._ledger, number, "task")
+        engine.queue.start(batch, lambda: self._record(cells, batch))
+        return Pending(self, batch, len(candidates), len(ids))
+
+    def _jobs(self, cells: Sequence[Cell], traces: bool) -> list[Job[Outcome]]:
+        engine = self._engine
+        calls = {c.candidate.id: c.candidate for c in cells}
+        bounds = {name: engine.runner.run_calls(candidate) for name, candidate in calls.items()}
+
+        def job(cell: Cell) -> Job[Outcome]:
+            async def run(scope: Scope) -> Outcome:
+                return await engine.cells.measure(cell, scope, traces=traces)
+
+            return Job(run=run, role="task", calls=bounds[cell.candidate.id], free=cell.key in engine.settled)
+
+        return [job(cell) for cell in cells]
+
+    def _record(self, cells: Sequence[Cell], batch: Batch[Outcome]) -> None:
+        """Put a settled batch into the table, in canonical order."""
+        engine = self._engine
+        for cell, outcome in zip(cells, batch.results, strict=False):
+            engine.settled.add(cell.key)
+            engine.table.record(cell.candidate, [outcome])
+            if outcome.score is not None:
+                engine.scored = True
+            elif not engine.scored:
+                engine.failures.append(outcome)
+        engine.events.emit("settled", done=len(batch.results), of=len(cells), **self.spend.to_json())
+
+    async def _finish(self, batch: Batch[Any]) -> None:
+        await self._engine.finish(batch)
+        if batch.error is not None:
+            raise batch.error
+        self._check_hope()
+
+    def _check_hope(self) -> None:
+        engine = self._engine
+        if not engine.scored and len(engine.failures) >= min(HOPELESS, len(self._allowed)):
+            first = engine.failures[0]
+            msg = (
+                f"all {len(engine.failures)} runs failed, so there is nothing to search by; the first failure: "
+                f"{first.failure}\n{first.feedback}"
+            )
+            raise EverythingFailed(msg)
+
+    def compare(self, a: Candidate, b: Candidate, ids: Sequence[str]) -> Paired:
+        """Differences ``a`` minus ``b`` on ``ids``; measures what is missing.
+
+        Raises:
+            BudgetExhausted: The budget does not reach.
+        """
+        self.evaluate([a, b], ids)
+        return self.table.paired(a, b, list(ids))
+
+    # --- proposing ---------------------------------------------------------------------------------------------------
+
+    def propose(self, predictor: Predictor, contexts: Sequence[Mapping[str, Value]], *, key: str) -> list[Value | None]:
+        """What a proposer's step makes of each context, in order; ``None`` where its reply never fitted.
+
+        Args:
+            predictor: The step.
+            contexts: Its inputs, one mapping per proposal.
+            key: Part of the sample index: the same contexts under another key are other samples.
+
+        Raises:
+            BudgetExhausted: The budget does not reach for all.
+            StudyError: The study stopped; it can be resumed.
+        """
+        return self._engine.wait(self._propose(predictor, list(contexts), key))
+
+    async def _propose(self, predictor: Predictor, contexts: list[Mapping[str, Value]], key: str) -> list[Value | None]:
+        engine, name = self._engine, predictor.signature.name
+        number = await self._ask(
+            {
+                "ask": "propose",
+                "predictor": name,
+                "step": digest([predictor.signature.to_json(), predictor.module, predictor.model]),
+                "key": key,
+                "contexts": [digest(dump(dict(context))) for context in contexts],
+            }
+        )
+        calls = engine.runner.step_calls(predictor)
+
+        def job(index: int, context: Mapping[str, Value]) -> Job[Value | None]:
+            async def run(scope: Scope) -> Value | None:
+                try:
+                    return await engine.runner.step(predictor, context, Sampled(scope, f"{key}/{index}"))
+                except (ReplyError, DefinitiveLMError) as error:
+                    engine.events.emit("unfit", predictor=name, key=key, index=index, failure=str(error)[:500])
+                    return None
+
+            return Job(run=run, role="proposer", calls=calls)
+
+        batch = engine.batch([job(*item) for item in enumerate(contexts)], self._ledger, number, "proposer")
+        engine.queue.start(batch, lambda: engine.events.emit("settled", proposals=len(batch.results)))
+        await engine.finish(batch)
+        if batch.error is not None:
+            raise batch.error
+        return batch.results
+
+    async def _ask(self, what: dict[str, JSON]) -> int:
+        """Note an ask in the journal, unless the time is up.
+
+        Raises:
+            BudgetExhausted: It is, or was at this point in an earlier run.
+        """
+        engine = self._engine
+        if engine.caller.stopped is not None:
+            raise engine.caller.stopped
+        replaying = engine.journal.replaying
+        try:
+            number = engine.journal.ask(what, engine.elapsed)
+        except ReplayDiverged as error:
+            engine.caller.stop(error)
+            raise
+        decision = engine.journal.stop(number)
+        seconds = self.budget.seconds
+        if decision is None and not replaying and seconds is not None and engine.elapsed >= seconds:
+            decision = {"why": "seconds", "text": f"the time is up: {engine.elapsed:.0f} s of {seconds:g} s are used"}
+            await engine.journal.decide(number, decision)
+        if decision is not None and decision["why"] == "seconds":
+            raise BudgetExhausted(str(decision["text"]))
+        engine.events.emit("asked", number=number, what=canonical(what)[:200])
+        return number
+
+    # --- views -------------------------------------------------------------------------------------------------------
+
+    def slice(self, share: float | Caps) -> Study:
+        """A study over the same store with a part of the budget; what it uses is used here, too.
+
+        Args:
+            share: A share of what is left, above 0 and at most 1, or caps of its own.
+
+        Raises:
+            ConfigurationError: The share is out of range.
+        """
+        caps = share if isinstance(share, Caps) else self.left.part(share)
+        ledger = LogicalLedger(caps, parent=self._ledger)
+        return Study(self._engine, self.program, self._all_splits, self.seed, ledger, self.splits)
+
+    def unsealed(self) -> Study:
+        """For the verdict, after the search: all of the budget that is left, no time limit, confirm too."""
+        engine = self._engine
+        caps = dataclasses.replace(engine.ledger.left, seconds=None)
+        ledger = LogicalLedger(caps, parent=engine.ledger)
+        return Study(engine, self.program, self._all_splits, self.seed, ledger, self._all_splits)
+
+    def _check_ids(self, ids: Sequence[str]) -> None:
+        for name in ids:
+            if name not in self._allowed:
+                msg = f"example {name!r} is none of this search's: it may use splits.feedback and splits.select"
+                raise DataError(msg)
+
+    def close(self) -> None:
+        """End the study and let go of its folder; a second call does nothing."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class Pending:
+    """A batch under way."""
+
+    def __init__(self, study: Study, batch: Batch[Outcome], candidates: int, examples: int) -> None:
+        self._study = study
+        self._batch = batch
+        self._candidates = candidates
+        self._examples = examples
+
+    def wait(self) -> list[list[Outcome]]:
+        """The outcomes, by candidate, then by example. Batches that were started before are settled first.
+
+        Raises:
+            BudgetExhausted: The budget reached for a prefix only; its outcomes are in ``table``.
+            EverythingFailed: Not one run of the study could be scored.
+            StudyError: The study stopped; it can be resumed.
+        """
+        self._study._engine.wait(self._study._finish(self._batch))
+        rows = iter(self._batch.results)
+        return [[next(rows) for _ in range(self._examples)] for _ in range(self._candidates)]
