@@ -21,6 +21,8 @@ from treadle.compiler.trace.trace import Span, SpanKind, Trace
 FORMAT = "treadle/trace"
 VERSION = 1
 
+_LARGEST = 2**53  # what every reader of JSON can hold
+
 
 def write_jsonl(traces: Iterable[Trace], stream: TextIO) -> None:
     """Write each trace as one line. Keys are replaced by ``[redacted]``; text is ASCII, so any encoding will do."""
@@ -170,6 +172,8 @@ def _text(value: object, where: str) -> str:
 def _number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         _refuse(where, "it is not a number")
+    if isinstance(value, int):
+        return _whole(value, where)
     if not math.isfinite(value):
         _refuse(where, "it is too large a number")
     return value
@@ -178,6 +182,8 @@ def _number(value: object, where: str) -> float:
 def _whole(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         _refuse(where, "it is not a whole number")
+    if abs(value) > _LARGEST:
+        _refuse(where, "it is too large a number")
     return value
 
 
