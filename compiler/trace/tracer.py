@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import TypeAlias, Union
 
 from treadle.compiler.canonical import JSON
@@ -178,13 +179,13 @@ def _in_program_order(root: Record) -> list[tuple[Record, int | None]]:
         record, parent = left.pop()
         number = len(placed)
         placed.append((record, parent))
-        later_first = sorted(record.children, key=_order_of)[::-1]
-        left.extend((child, number) for child in later_first)
+        if record.children:
+            # stable, then turned round: of two in one place the one that was opened first comes first
+            left.extend([(child, number) for child in sorted(record.children, key=_order_of)[::-1]])
     return placed
 
 
-def _order_of(record: Record) -> Order:
-    return record.order
+_order_of = attrgetter("order")
 
 
 def _span(number: int, record: Record, parent: int | None, numbers: Mapping[int, int]) -> Span:
@@ -219,6 +220,9 @@ def _numbers_of(origin: Origin, numbers: Mapping[int, int]) -> tuple[int, ...]:
     """The numbers of all records in ``origin``, each shared part looked at once."""
     if origin is None:
         return ()
+    if isinstance(origin, Record):
+        number = numbers.get(id(origin))
+        return () if number is None else (number,)
     found: set[int] = set()
     seen: set[int] = set()
     left: list[Origin] = [origin]
