@@ -1,0 +1,151 @@
+"""Estimates: what a search will cost and what it can show, before it is paid for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.study.gate import smallest_gain
+from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.splits import Splits
+
+PROPOSER_TOKENS = (800, 6000)
+"""Tokens of one proposer's call, prompt and reply, at least and at most: what is assumed before one was made."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerRun:
+    """What one run of the program uses, from real runs.
+
+    Attributes:
+        runs: Runs it rests on.
+        calls: LM calls, mean.
+        tokens: Tokens, least and most.
+        usd: Dollars, least and most; ``None`` where a price is unknown.
+    """
+
+    runs: int
+    calls: float
+    tokens: tuple[int, int]
+    usd: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> PerRun:
+        """From outcomes of real runs; failed ones used something, too."""
+        tokens = [outcome.usage.input_tokens + outcome.usage.output_tokens for outcome in outcomes]
+        costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
+        return cls(
+            runs=len(outcomes),
+            calls=statistics.fmean(outcome.calls for outcome in outcomes),
+            tokens=(min(tokens), max(tokens)),
+            usd=(min(costs), max(costs)) if len(costs) == len(outcomes) else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CostEstimate:
+    """What a search is expected to cost.
+
+    Attributes:
+        program: The program's name.
+        optimizer: The optimizer's name.
+        per_run: What one run uses.
+        most_calls: LM calls of one run at most, by the graph; ``None`` where a loop or map has no bound.
+        calls: Expected LM calls by role; ``"verdict"`` is what comparing the winner with the start takes.
+        splits: Which examples are used for what.
+        ops: Plain functions the program calls.
+    """
+
+    program: str
+    optimizer: str
+    per_run: PerRun
+    most_calls: int | None
+    calls: Mapping[str, int]
+    splits: Splits
+    ops: tuple[str, ...] = ()
+
+    @property
+    def total_calls(self) -> int:
+        """All roles together."""
+        return sum(self.calls.values())
+
+    @property
+    def runs(self) -> int:
+        """Runs of the program, and so of each op outside branches and loops."""
+        task = sum(count for role, count in self.calls.items() if role != "proposer")
+        return round(task / self.per_run.calls) if self.per_run.calls else 0
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens at least and at most, all roles together."""
+        proposer = self.calls.get("proposer", 0)
+        low, high = (self.runs * tokens for tokens in self.per_run.tokens)
+        return low + proposer * PROPOSER_TOKENS[0], high + proposer * PROPOSER_TOKENS[1]
+
+    @property
+    def usd(self) -> tuple[float, float] | None:
+        """Dollars at least and at most, proposers at the price of the program's tokens; ``None``: price unknown."""
+        if self.per_run.usd is None:
+            return None
+        low, high = self.tokens
+        return low * self._price(0), high * self._price(1)
+
+    def _price(self, end: int) -> float:
+        """Dollars per token of the program's runs."""
+        assert self.per_run.usd is not None  # noqa: S101  looked at by the caller
+        tokens = self.per_run.tokens[end]
+        return self.per_run.usd[end] / tokens if tokens else 0.0
+
+    @property
+    def smallest_gain(self) -> float:
+        """The smallest true gain the examples can show, in score points (0 to 1)."""
+        return smallest_gain(self.splits.judged)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The estimate as data."""
+        return {
+            "program": self.program,
+            "optimizer": self.optimizer,
+            "calls": dict(self.calls),
+            "total_calls": self.total_calls,
+            "calls_per_run": self.per_run.calls,
+            "most_calls_per_run": self.most_calls,
+            "tokens": list(self.tokens),
+            "usd": None if self.usd is None else list(self.usd),
+            "calibrated_on": self.per_run.runs,
+            "smallest_gain": self.smallest_gain,
+            "judged": self.splits.judged,
+        }
+
+    def __str__(self) -> str:
+        """A few lines for a person."""
+        low, high = self.tokens
+        dollars = "price unknown" if self.usd is None else f"${self.usd[0]:.2f} to ${self.usd[1]:.2f}"
+        roles = ", ".join(f"{count:,} {role}" for role, count in self.calls.items() if count)
+        most = "no bound on a run" if self.most_calls is None else f"at most {self.most_calls} a run"
+        lines = [
+            f"Compiling {self.program} with {self.optimizer}: about {self.total_calls:,} LM calls ({roles}), "
+            f"{low:,} to {high:,} tokens, {dollars}",
+            f"  {self.per_run.calls:.3g} calls a run over {self.per_run.runs} real runs, {most}",
+            f"  {_splits_in_words(self.splits)}",
+            f"  {_gain_in_words(self.splits, self.smallest_gain)}",
+        ]
+        if self.ops:
+            lines.append(f"  ops, each about {self.runs:,} times: {', '.join(self.ops)}")
+        return "\n".join(lines)
+
+
+def _splits_in_words(splits: Splits) -> str:
+    learn, choose = f"{len(splits.feedback)} examples to learn from", f"{len(splits.select)} to choose by"
+    if splits.cross_fitted:
+        return f"{learn}, {choose}; the verdict comes from held-out folds of these"
+    return f"{learn}, {choose}, {splits.judged} kept for the verdict, which the search never sees"
+
+
+def _gain_in_words(splits: Splits, gain: float) -> str:
+    if splits.too_few:
+        return f"{splits.examples} examples are too few for a verdict: give 30 or more to learn whether it is better"
+    return f"with {splits.judged} examples to judge by, a gain below about {math.ceil(100 * gain)} points cannot be shown"

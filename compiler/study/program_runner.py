@@ -1,0 +1,116 @@
+"""Runs candidates of a program for a study: the one place where a study touches the frontend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from treadle.compiler.errors import DataError
+from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.nodes import Predictor
+from treadle.compiler.graph.op import Op
+from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.lm.lm import LM
+from treadle.compiler.lm.protocol import Caller
+from treadle.compiler.runtime.interpreter import run_step
+from treadle.compiler.runtime.scope import current_scope, open_run
+from treadle.compiler.runtime.session import Session
+from treadle.compiler.study.runner import Ran
+from treadle.compiler.trace.tracer import Tracer
+
+REASK = 2
+"""Calls one LM node makes at most: the first, and the one re-ask."""
+
+
+class ProgramRunner:
+    """The ``Runner`` of a program.
+
+    Args:
+        program: What is searched or evaluated.
+        lm: The LM of every step that has none of its own; ``None`` for the one in force.
+        proposer_lm: The LM of proposers and of judges without one of their own; ``None`` for ``lm``.
+        stubs: What runs in the place of ops with effects, by op name.
+        bound: LM calls of one run of a candidate at most, re-asks not counted; ``None`` where there is no bound.
+    """
+
+    def __init__(
+        self,
+        program: Program[Any, Any],
+        *,
+        lm: LM | None,
+        proposer_lm: LM | None = None,
+        stubs: Mapping[str, Op] | None = None,
+    ) -> None:
+        self._program = program
+        self._lm = lm
+        self._proposer_lm = proposer_lm or lm
+        self._stubs = stubs or {}
+        self._bounds: dict[str, int | None] = {}
+
+    def run_calls(self, candidate: Candidate) -> int | None:
+        """LM calls of one run at most, re-asks included; ``None`` where there is no bound."""
+        if candidate.id not in self._bounds:
+            self._bounds[candidate.id] = self._program.with_candidate(candidate).most_lm_calls()
+        most = self._bounds[candidate.id]
+        return None if most is None else most * REASK
+
+    def step_calls(self, predictor: Predictor) -> int | None:
+        """LM calls of one proposer's step at most, re-asks included."""
+        from treadle.compiler.module import module_from_json
+
+        most = 1 if predictor.module is None else module_from_json(dict(predictor.module)).lm_calls()
+        return None if most is None else most * REASK
+
+    async def run(self, candidate: Candidate, inputs: Mapping[str, Any], caller: Caller) -> Ran:
+        """One run of the program under ``candidate``."""
+        tracer = Tracer()
+        session = Session(lm=self._lm, caller=caller, tracer=tracer, candidate=candidate, stubs=self._stubs)
+        try:
+            value = await self._program.arun(inputs, session)
+        except Exception as error:
+            return Ran(error=error, trace=tracer.traces[0] if tracer.traces else None)
+        return Ran(value=value, trace=tracer.traces[0])
+
+    async def step(self, predictor: Predictor, inputs: Mapping[str, Any], caller: Caller) -> Any:
+        """One proposer's step."""
+        session = Session(lm=self._proposer_lm, caller=caller)
+        return await run_step(predictor.signature.name, predictor, inputs, session)
+
+    @contextlib.contextmanager
+    def judging(self, caller: Caller) -> Iterator[None]:
+        """Inside the block LM calls that a metric makes go through ``caller``."""
+        opened = open_run("metric", {}, Session(lm=self._proposer_lm, caller=caller))
+        token = current_scope.set(opened.scope)
+        try:
+            yield
+        finally:
+            current_scope.reset(token)
+
+
+def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> dict[str, Op]:
+    """What stands in for the program's ops while it is searched or evaluated, by op name.
+
+    Args:
+        program: Its ops with effects must each have a stub or be declared ``idempotent``.
+        stubs: Functions by op: the op itself or its name.
+
+    Raises:
+        DataError: An op with effects has neither; a stub is for no op of the program.
+    """
+    import dataclasses
+
+    given = {getattr(op, "name", op): function for op, function in (stubs or {}).items()}
+    unknown = sorted(set(map(str, given)) - set(program.ops))
+    if unknown:
+        msg = f"stubs= names {', '.join(unknown)}; program {program.name!r} calls {', '.join(program.ops) or 'no op'}"
+        raise DataError(msg)
+    risky = [op.name for op in program.ops.values() if op.effects and not op.idempotent and op.name not in given]
+    if risky:
+        names = ", ".join(risky)
+        msg = (
+            f"program {program.name!r} calls {names}, which has effects, and would do so again and again: give a stand-in "
+            f"with stubs={{{risky[0]}: fake}}, or declare it @op(effects=True, idempotent=True)"
+        )
+        raise DataError(msg)
+    return {name: dataclasses.replace(program.ops[name], function=function) for name, function in given.items()}
