@@ -91,14 +91,28 @@ def _constants(metric: Metric) -> list[str]:
     return [shown(cell.cell_contents, 200) for cell in cells] + [shown(value, 200) for value in constants]
 
 
-async def score(metric: Metric, example: Mapping[str, Any], prediction: Any, trace: Any) -> Score:
+async def score(
+    metric: Metric,
+    example: Mapping[str, Any],
+    prediction: Any,
+    trace: Any,
+    *,
+    place: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None,
+) -> Score:
     """The metric's verdict on one prediction, as a ``Score``.
+
+    Args:
+        metric: As users write it.
+        example: The row.
+        prediction: What the program returned.
+        trace: What the run did; given to metrics that take it.
+        place: Where to call the metric, such as a thread; here and now by default.
 
     Raises:
         DataError: The metric returned something that is no finite number, bool or ``Score``.
     """
     arguments = (example, prediction, trace) if takes_trace(metric) else (example, prediction)
-    result = metric(*arguments)
+    result = metric(*arguments) if place is None else await place(lambda: metric(*arguments))
     if isinstance(result, Awaitable):
         result = await result
     return as_score(result, metric_name(metric))
