@@ -111,8 +111,8 @@ async def ask(signature: Signature, demos: tuple[Demo, ...], inputs: Mapping[str
 
 async def accuracy(signature: Signature, demos: tuple[Demo, ...], questions: Sequence[Row]) -> float:
     """Percent answered right."""
-    right = sum([await ask(signature, demos, {"question": text}) == label for text, label in questions])
-    return 100 * right / len(questions)
+    right: int = sum([await ask(signature, demos, {"question": text}) == label for text, label in questions])
+    return 100.0 * right / len(questions)
 
 
 async def measure(one: World) -> dict[str, float]:
@@ -168,8 +168,7 @@ def failures(cells: Sequence[Mapping[str, float]]) -> list[str]:
     checks = {
         f"the start is {start:.1f} %, not under {OPAQUE_START_MOST:.0f} %": start < OPAQUE_START_MOST,
         f"demos alone add less than {GAIN_LEAST:.0f} points": demos >= GAIN_LEAST,
-        f"the instruction adds less than {GAIN_LEAST:.0f} points": paired(cells, "instruction", "start")[0]
-        >= GAIN_LEAST,
+        f"the instruction adds less than {GAIN_LEAST:.0f} points": instruction >= GAIN_LEAST,
         f"both are worse than {better(cells)} alone": paired(cells, "both", better(cells))[0] >= 0,
     }
     return [text for text, holds in checks.items() if not holds]

@@ -7,6 +7,7 @@ Which field is the answer is told by its name, or by its values: short, and the 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections import Counter
@@ -26,6 +27,7 @@ _WANTED = frozenset(_ANSWER_NAMES.split())
 _GIVEN = frozenset(_INPUT_NAMES.split())
 _LABEL_WORDS = 4
 _FEWEST = 2
+_JSON_STARTS = 20  # brackets at which a list is looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,17 +38,19 @@ class Examples:
         rows: (Inputs by field, answer), in order.
         answer: The answer's field.
         labels: Whether the answers are labels: short, with repeats.
+        named: Whether the answer's field is called an answer.
     """
 
     rows: Sequence[tuple[Record, str]]
     answer: str
     labels: bool
+    named: bool = False
 
 
 def find_examples(texts: Iterable[str]) -> Examples | None:
-    """The largest set of worked examples in the texts, if there is one."""
+    """The largest set of worked examples in the texts, one whose answers are called so before any other."""
     found = [examples for text in texts if (examples := _examples(records(text)))]
-    return max(found, key=lambda examples: len(examples.rows), default=None)
+    return max(found, key=lambda examples: (examples.named, len(examples.rows)), default=None)
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -62,14 +66,17 @@ def records(text: str) -> list[Record]:
 
 
 def _from_json(text: str) -> list[Record]:
-    start = min((place for mark in "[{" if (place := text.find(mark)) >= 0), default=-1)
-    if start < 0:
-        return []
-    try:
-        data, _ = json.JSONDecoder().raw_decode(text, start)
-    except (ValueError, RecursionError):
-        return []
-    return _from_data(data)
+    """The first JSON list or object in the text that lists things."""
+    starts = itertools.islice(re.finditer(r"[\[{]", text), _JSON_STARTS)
+    decoder = json.JSONDecoder()
+    for match in starts:
+        try:
+            data, _ = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if found := _from_data(data):
+            return found
+    return []
 
 
 def _from_data(data: JSON) -> list[Record]:
@@ -168,7 +175,8 @@ def _examples(found: Sequence[Record]) -> Examples | None:
     kept = [(given, wanted) for given, wanted in rows if given and wanted]
     if len(kept) < _FEWEST:
         return None
-    return Examples(kept, answer.rpartition(".")[2], _like_labels([wanted for _, wanted in kept]))
+    like_labels = _like_labels([wanted for _, wanted in kept])
+    return Examples(kept, answer.rpartition(".")[2], like_labels, bool(_parts_of(answer) & _WANTED))
 
 
 def _answer_field(found: Sequence[Record], common: Sequence[str]) -> str | None:

@@ -18,6 +18,7 @@ from treadle.compiler.lm.offline_words import fraction, surfaces
 _CURRENT = re.compile(r"instruction|prompt|current|draft", re.IGNORECASE)
 _LONGEST_KEPT = 600  # characters of a present instruction that are taken over
 _VALUE_WORDS = 4
+_NAME_WORDS = 2  # of a longer answer, to speak of it by
 
 
 def write_instruction(instruction: str, inputs: Mapping[str, str], key: str) -> str | None:
@@ -50,17 +51,35 @@ def _label_lines(examples: Examples, key: str) -> list[str]:
 
 
 def _text_lines(examples: Examples, key: str) -> list[str]:
-    """Where the answers stand in the inputs, and what answers mention for each value of a short field."""
+    """Where the answers stand in the inputs, what goes with an answer given often, and with a short field's values."""
     lines = []
     places = Counter(place for given, answer in examples.rows if (place := origin(given, answer)))
-    if places:
-        (field, kind), count = places.most_common(1)[0]
-        if count * 2 >= len(examples.rows):
-            lines.append(f"Answer with one {kind} of `{field}`, copied exactly.")
-    for field in _short_fields(examples):
-        texts = [(given[field], answer) for given, answer in examples.rows if field in given]
+    (field, kind), count = places.most_common(1)[0] if places else (("", ""), 0)
+    if count * 2 >= len(examples.rows):
+        lines.append(f"Answer with one {kind} of `{field}`, copied exactly.")
+    answers = Counter(answer for _, answer in examples.rows)
+    if max(answers.values()) > 1:
+        names = _short_names(list(answers))
+        beside = [
+            ({name: text for name, text in given.items() if name != field}, answer) for given, answer in examples.rows
+        ]
+        texts = [(names[answer], "\n".join(given.values())) for given, answer in beside]
+        lines += _contrasts(texts, f"the {_longest_field(Examples(beside, examples.answer, False))} mentions", key)
+    for short in _short_fields(examples):
+        texts = [(given[short], answer) for given, answer in examples.rows if short in given]
         lines += _contrasts(texts, "the answer mentions", key)
     return lines
+
+
+def _short_names(answers: Sequence[str]) -> dict[str, str]:
+    """For each answer the first words in it that few other answers have."""
+    words = {answer: dict(surfaces(answer)) for answer in answers}
+    spread = Counter(stem for found in words.values() for stem in found)
+    names = {}
+    for answer, found in words.items():
+        rare = sorted(found, key=lambda stem: spread[stem])[:_NAME_WORDS]
+        names[answer] = " ".join(form for stem, form in found.items() if stem in rare)
+    return names
 
 
 def _short_fields(examples: Examples) -> list[str]:

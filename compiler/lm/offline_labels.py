@@ -83,7 +83,7 @@ def profiles(labels: Sequence[JSON], names: Sequence[str], said: str, shown: Ite
         if index >= 0:
             about[index].append(stems(text))
     # the name counts once as a passage, however often it counts in the bag
-    rarity = Rarity.among(words for passages in about for words in passages[_NAME_WEIGHT - 1 :])
+    rarity = Rarity(words for passages in about for words in passages[_NAME_WEIGHT - 1 :])
     weights: dict[str, list[tuple[int, float]]] = {}
     for index, passages in enumerate(about):
         bag = Counter(word for words in passages for word in words)
@@ -111,9 +111,6 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_\-]+", " ", name.strip().lower())
 
 
-def lines_about(said: str, name: str) -> Iterable[str]:
-    """What the lines ``name: …`` of a text say."""
-    for line in said.splitlines():
-        match = _LINE_START.match(line)
-        if match and plain(match.group(1)) == plain(name):
-            yield match.group(2)
+def keyed_lines(said: str) -> list[tuple[str, str]]:
+    """(Key, rest) of the lines ``key: …`` of a text."""
+    return [(match.group(1), match.group(2)) for line in said.splitlines() if (match := _LINE_START.match(line))]

@@ -34,7 +34,7 @@ def read_number(inputs: Mapping[str, str], demos: Sequence[Demo], words: str, *,
 
 def _most_similar(inputs: Mapping[str, str], demos: Sequence[Demo]) -> Number:
     texts = [stems(passage(given)) for given, _ in demos]
-    rarity = Rarity.among(texts)
+    rarity = Rarity(texts)
     asked = rarity.vector(Counter(stems(passage(inputs))))
     likeness = [cosine(asked, rarity.vector(Counter(text))) for text in texts]
     return demos[likeness.index(max(likeness))][1]

@@ -17,7 +17,7 @@ from treadle.compiler.lm.offline_labels import Profiles, profiles
 from treadle.compiler.lm.offline_numbers import numbers_in, read_number
 from treadle.compiler.lm.offline_plainest import Schema, allowed, labels_of, plainest
 from treadle.compiler.lm.offline_reading import Context, Turn, passage
-from treadle.compiler.lm.offline_text import Extractor, extractor
+from treadle.compiler.lm.offline_text import Extractor
 from treadle.compiler.lm.offline_words import Noise, Rarity, stems, surfaces
 
 _INSTRUCTION = re.compile(r"\b(instructions?|prompt|directive|guidelines?)\b", re.IGNORECASE)
@@ -150,15 +150,16 @@ class Learner:
         if key not in self._extractors:
             turns = [(turn, value) for turn, value in self._given(path) if isinstance(value, str)]
             said = f"{self.context.instruction}\n{words}"
-            self._extractors[key] = extractor(said, title, turns)
+            self._extractors[key] = Extractor(said, title, turns)
         return self._extractors[key]
 
     def _evidence(self, question: Question) -> str:
         """A reasoning: the words of the inputs that the prompt also knows, rarest first."""
-        known = Rarity.among(stems(passage(turn.inputs)) for turn in self.context.turns).weights
-        known = known or dict.fromkeys(stems(self.context.instruction), 1.0)
+        known = Rarity(
+            stems(text) for text in (self.context.instruction, *(passage(turn.inputs) for turn in self.context.turns))
+        )
         forms = dict(surfaces(question.text))
-        best = sorted(forms, key=lambda stem: -known.get(stem, 0.0))[:_EVIDENCE]
+        best = sorted(forms, key=lambda stem: -known.weight(stem))[:_EVIDENCE]
         return f"It mentions {', '.join(forms[stem] for stem in best)}." if best else "It mentions nothing known."
 
     # --- numbers and lists ---

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from treadle.compiler.canonical import JSON
-from treadle.compiler.lm.offline_labels import lines_about
+from treadle.compiler.lm.offline_labels import keyed_lines, plain
 from treadle.compiler.lm.offline_reading import Turn
-from treadle.compiler.lm.offline_words import Noise, Rarity, Vector, cosine, fraction, stems
+from treadle.compiler.lm.offline_words import Noise, Rarity, cosine, stems
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "item": ("item", "entry", "element"),
@@ -30,9 +30,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 _MOST_SPANS = 400
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _CLAUSE_END = re.compile(r"[,;:–—]\s+|\s-\s")
-_WORDS_OF_A_VALUE = 4  # a field this short is a value, such as a label, that the instruction may speak of
+_LONGEST_VALUE = 40  # a field this short is a value, such as a label, that the instruction may speak of
 
-_OTHERS, _DEMOS, _PLACE, _TOPIC = 1.0, 1.0, 0.8, 0.3  # weights of the parts of a span's score
+_PLACE = 0.8  # worth of a likely place, beside a likeness of at most 1
+_DEMO = 0.15  # count of a word of a demo's inputs; a word of the span itself counts 1
+_TOPIC = 0.3  # count of a word of the output's own name and description
 _STATED = 0.5  # what an instruction's word on the place is worth; demos that all agree: 1
 _PLAIN_PLACE = {"item": 0.06, "sentence": 0.03, "clause": 0.0, "whole": 0.0}
 
@@ -101,98 +103,91 @@ def all_spans(inputs: Mapping[str, str]) -> list[Span]:
     return [span for field, text in inputs.items() for span in spans_of(field, text)]
 
 
-@dataclasses.dataclass(frozen=True)
 class Extractor:
-    """What the prompt says about one text output.
+    """What the prompt says about one text output; made once and asked many times."""
 
-    Attributes:
-        said: The instruction and the output's description.
-        topic: Stems of the output's name and description.
-        places: How often the demos' answers come from a (field, kind), from 0 to 1.
-        stated: The words of each sentence that names kinds of span, and these kinds.
-        examples: Demos as (stems of the inputs, stems of the answer).
-    """
+    def __init__(self, said: str, topic: str, turns: Sequence[tuple[Turn, str]]) -> None:
+        """Learn from the prompt.
 
-    said: str
-    topic: tuple[str, ...]
-    places: Mapping[tuple[str, str], float]
-    stated: Sequence[tuple[frozenset[str], frozenset[str]]]
-    examples: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]
+        Args:
+            said: The instruction and the output's description.
+            topic: The output's name and description.
+            turns: Demos with the text each gave for this output.
+        """
+        self._topic = stems(topic)
+        self._stated = tuple(_stated(said))
+        self._lines = keyed_lines(said)
+        self._keys = [(key, stems(line)) for text, line in self._lines if (key := frozenset(stems(text)))]
+        self._places = _places(turns)
+        self._answered: dict[str, list[Turn]] = {}
+        for turn, answer in turns:
+            self._answered.setdefault(_bare(answer), []).append(turn)
+        asked = [stems(text) for turn, _ in turns for text in turn.inputs.values()]
+        self._rarity = Rarity([*asked, self._topic, *(stems(line) for _, line in self._lines)])
 
     def ranked(self, inputs: Mapping[str, str], noise: Noise, name: str) -> list[Span]:
         """The spans of the inputs, best first."""
         spans = all_spans(inputs)
-        rarity = self._rarity(inputs, spans)
-        query = {field: self._query(inputs, field, rarity) for field in inputs}
-        similar = self._similar_demos(inputs, rarity)
-        place_of = {(field, kind): self._place(field, kind) for field in inputs for kind in KINDS}
+        rarity = Rarity((stems(span.text) for span in spans if span.kind != "clause"), base=self._rarity)
+        query = {field: rarity.vector(self._query(inputs, field)) for field in inputs}
+        place = {(field, kind): self._place(field, kind) for field in inputs for kind in KINDS}
 
         def score(span: Span) -> float:
-            vector = rarity.vector(Counter(stems(span.text)))
-            shown = max((weight * cosine(vector, answer) for weight, answer in similar), default=0.0)
-            place = place_of[span.field, span.kind]
-            likeness = cosine(vector, query[span.field])
-            return _OTHERS * likeness + _DEMOS * shown + _PLACE * place + noise.on(name, span.text)
+            likeness = cosine(rarity.vector(self._profile(span)), query[span.field])
+            return likeness + _PLACE * place[span.field, span.kind] + noise.on(name, span.text)
 
         scores = {span: round(score(span), 9) for span in spans}
-        return sorted(spans, key=lambda span: (-scores[span], fraction(name, span.text)))
+        return sorted(spans, key=lambda span: -scores[span])  # stable: among equals the first in the inputs
+
+    def _profile(self, span: Span) -> Mapping[str, float]:
+        """One bag: the span's words, what the instruction says of it, and the inputs of the demos it answered."""
+        bag: Counter[str] = Counter(stems(span.text))
+        own = bag.keys()
+        for words in [words for key, words in self._keys if key <= own]:
+            bag.update(words)
+        turns = self._answered.get(_bare(span.text))
+        if not turns:
+            return bag
+        shown = Counter(word for turn in turns for word in _beside(turn.inputs, span.field))
+        return {word: bag[word] + _DEMO * shown[word] for word in (*bag, *shown)}
 
     def _place(self, field: str, kind: str) -> float:
         """How likely answers are to come from here, before anything is read."""
-        said = any(field.lower() in words and kind in kinds for words, kinds in self.stated)
-        return _PLAIN_PLACE[kind] + self.places.get((field, kind), 0.0) + (_STATED if said else 0.0)
+        said = any(field.lower() in words and kind in kinds for words, kinds in self._stated)
+        return _PLAIN_PLACE[kind] + self._places.get((field, kind), 0.0) + (_STATED if said else 0.0)
 
-    def _rarity(self, inputs: Mapping[str, str], spans: Sequence[Span]) -> Rarity:
-        pieces = [stems(span.text) for span in spans if span.kind != "clause"]
-        shown = [answer for _, answer in self.examples]
-        return Rarity.among([*pieces, *shown, self.topic, *(stems(line) for line in self._hints(inputs, ""))])
-
-    def _query(self, inputs: Mapping[str, str], field: str, rarity: Rarity) -> Vector:
-        """What a span of ``field`` should be like: the other inputs, and what is said of their values."""
-        bag: Counter[str] = Counter()
-        for other, text in inputs.items():
-            if other != field:
-                bag.update(stems(text))
-        for line in self._hints(inputs, field):
-            bag.update(stems(line))
-        weighed = dict.fromkeys(self.topic, _TOPIC) | {word: float(count) for word, count in bag.items()}
-        return rarity.vector(weighed)
-
-    def _hints(self, inputs: Mapping[str, str], field: str) -> list[str]:
-        values = [text for other, text in inputs.items() if other != field and len(text.split()) <= _WORDS_OF_A_VALUE]
-        return [line for value in values for line in lines_about(self.said, value)]
-
-    def _similar_demos(self, inputs: Mapping[str, str], rarity: Rarity) -> list[tuple[float, Vector]]:
-        here = rarity.vector(Counter(stems("\n".join(inputs.values()))))
-        demos = (
-            (cosine(here, rarity.vector(Counter(asked))), rarity.vector(Counter(answer)))
-            for asked, answer in self.examples
-        )
-        return [(weight, answer) for weight, answer in demos if weight > 0 and answer]
+    def _query(self, inputs: Mapping[str, str], field: str) -> Mapping[str, float]:
+        """What a span of ``field`` should be like: the other inputs, and what the instruction says of their values."""
+        bag: dict[str, float] = dict.fromkeys(self._topic, _TOPIC)
+        others = [text for other, text in inputs.items() if other != field]
+        values = {plain(text) for text in others if len(text) < _LONGEST_VALUE}
+        hints = [line for key, line in self._lines if plain(key) in values]
+        for word in (word for text in (*others, *hints) for word in stems(text)):
+            bag[word] = bag.get(word, 0.0) + 1.0
+        return bag
 
 
-def extractor(said: str, topic: str, turns: Sequence[tuple[Turn, str]]) -> Extractor:
-    """An extractor from the prompt.
+def _beside(inputs: Mapping[str, str], field: str) -> tuple[str, ...]:
+    """Stems of the inputs other than ``field``; of ``field`` where there is no other."""
+    others = [text for other, text in inputs.items() if other != field] or list(inputs.values())
+    return tuple(word for text in others for word in stems(text))
 
-    Args:
-        said: The instruction and the output's description.
-        topic: The output's name and description.
-        turns: Demos with the text each gave for this output.
-    """
-    places: Counter[tuple[str, str]] = Counter()
-    for turn, answer in turns:
-        found = origin(turn.inputs, answer)
-        if found:
-            places[found] += 1
-    learned = {place: count / len(turns) for place, count in places.items()}
-    examples = [(stems("\n".join(turn.inputs.values())), stems(answer)) for turn, answer in turns]
-    return Extractor(said, stems(topic), learned, tuple(_stated(said)), examples)
+
+def _places(turns: Sequence[tuple[Turn, str]]) -> Mapping[tuple[str, str], float]:
+    """How often the demos' answers come from a (field, kind), from 0 to 1."""
+    found = Counter(place for turn, answer in turns if (place := origin(turn.inputs, answer)))
+    return {place: count / len(turns) for place, count in found.items()}
 
 
 def origin(inputs: Mapping[str, str], answer: str) -> tuple[str, str] | None:
     """The (field, kind) of the span that ``answer`` copies, if it copies one."""
-    wanted = answer.strip().rstrip(".")
-    return next(((span.field, span.kind) for span in all_spans(inputs) if span.text.rstrip(".") == wanted), None)
+    wanted = _bare(answer)
+    return next(((span.field, span.kind) for span in all_spans(inputs) if _bare(span.text) == wanted), None)
+
+
+def _bare(text: str) -> str:
+    """A span's text without what may stand around it."""
+    return text.strip().rstrip(".")
 
 
 def _stated(said: str) -> Iterable[tuple[frozenset[str], frozenset[str]]]:

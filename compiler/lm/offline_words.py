@@ -18,20 +18,20 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 # Words that say how a thing is said, not what it is about.
 _STOP_WORDS = """
-    a about above after again all also always am an and another any anyone anything are as ask asking at away back be
-    because been before being best better both but by came can cannot come could did do does doing done down each easy
-    either else even ever every everything far few find first for from further gave get gets getting give given go goes
-    going gone good got had happen happened happening has have having he hello help her here hers hey hi him his how
-    however i if in into is it its itself just keep kind know known let like little long look looking lot made make
-    makes making many may maybe me mean might mine more most much must my myself near need needed needs neither never
-    new next no nor not nothing now of off often oh ok okay old on once one only onto or other others our ours out over
-    own part per perhaps please possible put quite rather really regarding right said same saw say saying says see seem
-    seems seen sent shall she should since so some someone something somewhere soon sorry still such sure take taken
-    takes taking tell than thank thanks that the their theirs them then there these they thing things think this those
-    though through thus till to together told too took toward tried tries try trying two under unless until up upon us
-    use used uses using usually various very via want wanted wants was way we well went were what whatever when where
-    whether which while who whom whose why will wish with within without wonder wondering would yes yet you your yours
-    yourself
+    a about above after afternoon again all also always am an and another any anyone anything are as ask asking at
+    away back be because been before being best better both but by came can cannot cheers come concern could dear did do
+    does doing done down each easy either else even evening ever every everything far few find first for from further
+    gave get gets getting give given go goes going gone good got had happen happened happening has have having he hello
+    help her here hers hey hi him his how however i if in into is it its itself just keep kind kindly know known let
+    like little long look looking lot madam made make makes making many may maybe me mean might mine more morning most
+    mr mrs ms much must my myself near need needed needs neither never new next no nor not nothing now of off often oh
+    ok okay old on once one only onto or other others our ours out over own part per perhaps please possible put quite
+    rather really regarding regards right said same saw say saying says see seem seems seen sent shall she should since
+    sincerely sir so some someone something somewhere soon sorry still such sure take taken takes taking tell than thank
+    thanks that the their theirs them then there these they thing things think this those though through thus till to
+    together told too took toward tried tries try trying two under unless until up upon us use used uses using usually
+    various very via want wanted wants was way we well went were what whatever when where whether which while who whom
+    whose why will wish wishes with within without wonder wondering would yes yet you your yours yourself
     """
 # Contractions, apostrophes already removed.
 _CONTRACTIONS = """
@@ -83,26 +83,31 @@ def surfaces(text: str) -> list[tuple[str, str]]:
 Vector = Mapping[str, float]
 
 
-@dataclasses.dataclass(frozen=True)
 class Rarity:
-    """How rare each word is among the passages of a prompt."""
+    """How rare each word is among passages: those given, and those of ``base``."""
 
-    weights: Vector
-
-    @classmethod
-    def among(cls, passages: Iterable[Iterable[str]]) -> Rarity:
-        """Count in how many passages each word stands."""
+    def __init__(self, passages: Iterable[Iterable[str]], base: Rarity | None = None) -> None:
         found = [set(passage) for passage in passages]
-        counts = Counter(word for passage in found for word in passage)
-        total = 1 + len(found)
-        return cls({word: 1.0 + math.log(total / count) for word, count in counts.items()})
+        self._counts = Counter(word for passage in found for word in passage)
+        self._base: Mapping[str, int] = base._counts if base else {}
+        self._total: int = len(found) + (base._total if base else 0)
+        self._weights: dict[str, float] = {}
+
+    def weight(self, word: str) -> float:
+        """At least 1, more for a rare word; 0 for one that stands nowhere."""
+        found = self._weights.get(word)
+        if found is None:
+            count = self._counts[word] + self._base.get(word, 0)
+            found = 1.0 + math.log((1 + self._total) / count) if count else 0.0
+            if count:
+                self._weights[word] = found
+        return found
 
     def vector(self, bag: Mapping[str, float]) -> Vector:
         """The bag's weights, of length one; words that stand nowhere in the passages weigh nothing."""
-        weights = self.weights
-        vector = {word: math.log1p(count) * weights[word] for word, count in bag.items() if word in weights}
+        vector = {word: math.log1p(count) * self.weight(word) for word, count in bag.items()}
         length = math.sqrt(math.fsum(weight * weight for weight in vector.values()))
-        return {word: weight / length for word, weight in vector.items()} if length else {}
+        return {word: weight / length for word, weight in vector.items() if weight} if length else {}
 
 
 def cosine(a: Vector, b: Vector) -> float:
