@@ -76,9 +76,10 @@ def _inside(opened: Opened) -> Iterator[None]:
 def call_op(op: Op, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
     """Call an op from a host-mode program, or outside any run, as the function it is; a run's trace shows it.
 
-    An async op gives its awaitable; its record ends when that does.
+    An async op gives its awaitable; its record ends when that does. Where the run has a stub for it, that is called.
     """
     scope = current_scope.get()
+    op = op if scope is None else scope.run.session.stubs.get(op.name, op)
     if scope is None or scope.record is None:
         return op.function(*args, **named)
     if op.is_async:

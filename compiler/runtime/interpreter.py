@@ -142,7 +142,7 @@ class _HostCall:
 
     def _plan(self, session: Session) -> RunStep:
         sources = tuple(source for source, _ in self.context)
-        ops, values, name = self.ops, session.candidate.values, self.name
+        ops, values, name = _with_stubs(self.ops, session), session.candidate.values, self.name
 
         def make(temperature: Temperature) -> RunStep:
             return plan_step(name, self.predictor, sources, ops, values, temperature)
@@ -209,9 +209,16 @@ _step_plans: _Plans[RunStep] = _Plans()
 
 
 def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
-    values = session.candidate.values
-    key = _op_ids(ops)
-    return _graph_plans.get(graph, key, session, lambda temperature: plan_graph(graph, ops, values, temperature))
+    known, values = _with_stubs(ops, session), session.candidate.values
+
+    def make(temperature: Temperature) -> Plan:
+        return plan_graph(graph, known, values, temperature)
+
+    return _graph_plans.get(graph, _op_ids(known), session, make)
+
+
+def _with_stubs(ops: Mapping[str, Op], session: Session) -> Mapping[str, Op]:
+    return {**ops, **session.stubs} if session.stubs else ops
 
 
 def _op_ids(ops: Mapping[str, Op]) -> tuple[Hashable, ...]:

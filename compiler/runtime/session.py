@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 
 from treadle.compiler.errors import ConfigurationError
+from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller
@@ -30,6 +31,7 @@ class Session:
         caller: What makes the LM calls: retries and limits, and in a study the store and the budget.
         tracer: Where the run's trace goes, beside those ``trace()`` has opened.
         candidate: The parameters' values.
+        stubs: Ops that stand in for those of the same name: in a search, for ops with effects.
     """
 
     lm: LM | None = None
@@ -38,6 +40,7 @@ class Session:
     caller: Caller = direct
     tracer: Tracer | None = None
     candidate: Candidate = dataclasses.field(default_factory=Candidate)
+    stubs: Mapping[str, Op] = dataclasses.field(default_factory=dict)
 
     def lm_for(self, predictor: str, model: str | None = None) -> LM:
         """The LM that answers a call of ``predictor``.
@@ -84,7 +87,7 @@ class Session:
         """This session for a run that is part of a run under ``outer``.
 
         What is bound here stays; the rest comes from outside. Calls go through the outer caller, so that a study
-        meters them, and the outer candidate's values stand over this one's.
+        meters them, and the outer candidate's values and stubs stand over this one's.
         """
         return Session(
             lm=self.lm or outer.lm,
@@ -93,6 +96,7 @@ class Session:
             caller=outer.caller if self.caller is direct else self.caller,
             tracer=self.tracer,
             candidate=_merged(self.candidate, outer.candidate),
+            stubs={**self.stubs, **outer.stubs},
         )
 
 

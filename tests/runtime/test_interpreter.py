@@ -18,7 +18,7 @@ from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.runtime.background import wait
-from treadle.compiler.runtime.hosted import run_function
+from treadle.compiler.runtime.hosted import call_function, call_op, run_function
 from treadle.compiler.runtime.interpreter import run_graph, run_step
 from treadle.compiler.runtime.session import Session
 from treadle.compiler.signature import Signature, Slot, from_string
@@ -592,6 +592,21 @@ def test_two_tables_of_ops_do_not_share_a_plan() -> None:
     s = Sketch()
     graph = s.done(s.op("f"))
     assert [run(graph, {"f": Op(name="f", function=lambda n=n: n)}) for n in range(3)] == [0, 1, 2]
+
+
+def test_a_stub_stands_in_for_its_op() -> None:
+    def send() -> str:
+        raise AssertionError("sent")
+
+    ops, fakes = table(send, effects=True), {"send": Op(name="send", function=lambda: "fake", effects=True)}
+    s = Sketch()
+    graph = s.done(s.op("send"))
+    assert wait(run_graph(graph, ops, {}, Session(stubs=fakes))) == "fake"
+
+    def program() -> Any:
+        return call_op(ops["send"], (), {})
+
+    assert call_function("program", program, {}, Session(stubs=fakes)) == "fake"
 
 
 # --- many at once ----------------------------------------------------------------------------------------------------
