@@ -159,12 +159,15 @@ class Recorder:
 
     def __init__(self, program: str, root: Record | None = None) -> None:
         self.program = program
-        self.root = root or Record("program", program)
+        self.root: Record | None = root or Record("program", program)
         self.trace: Trace | None = None
 
     def finish(self) -> Trace:
         """The trace, when the run has ended. Spans stand in program order; the same run gives the same trace."""
+        if self.root is None:
+            raise RuntimeError(f"the run of {self.program!r} has been finished before")
         placed = _in_program_order(self.root)
+        self.root = None  # the records are as large as the trace
         numbers = {id(record): number for number, (record, _) in enumerate(placed)}
         spans = tuple(_span(number, record, parent, numbers) for number, (record, parent) in enumerate(placed))
         self.trace = Trace(program=self.program, spans=spans)
