@@ -26,6 +26,18 @@ NAMED_PARTS = ("properties", "$defs")
 LISTED_PARTS = ("anyOf", "oneOf", "prefixItems")
 SINGLE_PARTS = ("items", "additionalProperties", "propertyNames", "x-keys")
 
+KEYWORDS = frozenset(
+    {
+        *("$defs", "$ref", "type", "const", "enum", "anyOf", "oneOf", "discriminator", "default"),
+        *("title", "description", "examples", "format", "pattern", "minLength", "maxLength"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("items", "prefixItems", "uniqueItems", "minItems", "maxItems"),
+        *("properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties"),
+        *("x-order", "x-enum-names", "x-enum-base", "x-python", "x-class", "x-keys"),
+    }
+)
+"""What is written; other keywords that a type adds to its schema are left out, so that every schema can be read."""
+
 _ENUM_BASES: tuple[type, ...] = (enum.StrEnum, enum.IntEnum, str, int)
 
 
@@ -34,7 +46,7 @@ class SchemaWriter(GenerateJsonSchema):
 
     def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
         """The schema with the order of fields written down."""
-        return cast(dict[str, Any], _mapped(super().generate(schema, mode), _write_order))
+        return cast(dict[str, Any], _mapped(super().generate(schema, mode), _finish))
 
     def enum_schema(self, schema: Any) -> dict[str, Any]:
         """The enum's schema, its member names and its base."""
@@ -89,9 +101,10 @@ def _mapped(schema: Any, change: Any) -> Any:
     return change(mapped)
 
 
-def _write_order(schema: dict[str, Any]) -> dict[str, Any]:
-    fields = schema.get("properties")
-    return {**schema, "x-order": list(fields)} if isinstance(fields, Mapping) and len(fields) > 1 else schema
+def _finish(schema: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key in KEYWORDS}
+    fields = kept.get("properties")
+    return {**kept, "x-order": list(fields)} if isinstance(fields, Mapping) and len(fields) > 1 else kept
 
 
 def in_declared_order(schema: JSON) -> JSON:

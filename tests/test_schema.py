@@ -126,6 +126,9 @@ TYPES: list[Any] = [
     Annotated[Cat | Dog, Field(discriminator="kind")],
     list[Annotated[str, Field(description="one of them")]],
     Annotated[Money, Field(description="the price")],
+    Annotated[str, Field(json_schema_extra={"x-mine": 1})],
+    pydantic.SecretStr,
+    pydantic.Json[int],
 ]
 
 

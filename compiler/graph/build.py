@@ -238,7 +238,7 @@ class GraphBuilder:
         """
         if items is None and bound is None:
             msg = f"{self.name}: a loop without items needs bound=, the most turns it may take"
-            raise GraphError(msg, rule=11)
+            raise GraphError(msg, rule=9)
         id = self._id()
         turn = int if items is None else _element_type(items.annotation)
         types = (turn, *(value.annotation for value in carried))
