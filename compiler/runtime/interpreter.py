@@ -180,6 +180,8 @@ class _Plans(Generic[P]):
         with self._lock:
             plans = self._of(source)
             kept = plans.get(full)
+            if kept is not None:
+                plans.move_to_end(full)
         if kept is not None and kept.fits(session):
             return kept.plan
         temperatures: dict[tuple[str, str | None], float | None] = {}
