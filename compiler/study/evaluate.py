@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def latency(self) -> tuple[float, float]:
-        """Seconds of a run: the median, and the one that 95 of 100 stay under. Stored runs count with what they took."""
+        """Seconds of a run: the median, and what 95 of 100 stay under. Stored runs count with what they took."""
         seconds = sorted(outcome.seconds for outcome in self.outcomes)
         return statistics.median(seconds), seconds[math.ceil(0.95 * len(seconds)) - 1]
 
@@ -150,7 +150,7 @@ def evaluate(
         budget: Caps; nine tenths are used, the rest is kept for retries.
         study: Folder that keeps replies and scores, so that the same call again costs nothing and goes on where it
             stopped; ``None`` keeps nothing.
-        mode: How stored answers are used: ``"write"``, ``"read"``, ``"replay"`` (a missing one is an error) or ``"off"``.
+        mode: How stored answers are used: ``"write"``, ``"read"``, ``"replay"`` (a missing one is an error), ``"off"``.
         stubs: Functions that stand in for ops with effects, by op.
         traces: Keep each run's trace in its outcome.
         concurrency: LM calls in flight at most.

@@ -95,7 +95,7 @@ class CostEstimate:
 
     def _price(self, end: int) -> float:
         """Dollars per token of the program's runs."""
-        assert self.per_run.usd is not None  # noqa: S101  looked at by the caller
+        assert self.per_run.usd is not None
         tokens = self.per_run.tokens[end]
         return self.per_run.usd[end] / tokens if tokens else 0.0
 
@@ -148,4 +148,6 @@ def _splits_in_words(splits: Splits) -> str:
 def _gain_in_words(splits: Splits, gain: float) -> str:
     if splits.too_few:
         return f"{splits.examples} examples are too few for a verdict: give 30 or more to learn whether it is better"
-    return f"with {splits.judged} examples to judge by, a gain below about {math.ceil(100 * gain)} points cannot be shown"
+    return (
+        f"with {splits.judged} examples to judge by, a gain below about {math.ceil(100 * gain)} points cannot be shown"
+    )

@@ -109,8 +109,8 @@ def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> di
     if risky:
         names = ", ".join(risky)
         msg = (
-            f"program {program.name!r} calls {names}, which has effects, and would do so again and again: give a stand-in "
-            f"with stubs={{{risky[0]}: fake}}, or declare it @op(effects=True, idempotent=True)"
+            f"program {program.name!r} calls {names}, which has effects, and would do so again and again: give a "
+            f"stand-in with stubs={{{risky[0]}: fake}}, or declare it @op(effects=True, idempotent=True)"
         )
         raise DataError(msg)
     return {name: dataclasses.replace(program.ops[name], function=function) for name, function in given.items()}

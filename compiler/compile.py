@@ -1,0 +1,453 @@
+"""The driver: from a program, examples and a metric to a better program, with what shows that it is better."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from treadle.compiler.artifact.diff import compare
+from treadle.compiler.artifact.emit import contents_of, save
+from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.errors import BudgetExhausted, ConfigurationError, DataError
+from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.lm.lm import LM
+from treadle.compiler.study.budget import Amount, Budget, Caps
+from treadle.compiler.study.data import Data, Source, load_data
+from treadle.compiler.study.events import Listener
+from treadle.compiler.study.forecast import CostEstimate, PerRun
+from treadle.compiler.study.gate import Comparison, Gate, compare_cross_fitted, compare_on_confirm
+from treadle.compiler.study.metric import Metric, metric_name
+from treadle.compiler.study.opening import identity_of, lm_of
+from treadle.compiler.study.optimizer import Optimizer, Shape
+from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
+from treadle.compiler.study.report import Report, tried
+from treadle.compiler.study.splits import Splits, own_splits, split
+from treadle.compiler.study.store import Mode
+from treadle.compiler.study.study import Study, open_study
+from treadle.compiler.study.warnings import warnings_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CALIBRATION = 4
+"""Examples run once before a search to see what a run uses; they are select examples, so the runs are not wasted."""
+UNASKED_USD = 1.0
+"""Dollars above which a search without ``budget=`` is not begun."""
+UNBOUNDED_CALLS = 20
+"""LM calls assumed of a run without a bound until one was made."""
+SPARE = 1.5
+"""A verdict's room over what its runs are expected to use, where no bound is known."""
+
+
+class Compiled(Program[P, R]):
+    """What ``compile`` returns: the program to use from now on, called like the one that was compiled.
+
+    Attributes:
+        report: What was found and what it cost.
+        winner: The best candidate as a program, whether or not the gate let it through.
+    """
+
+    report: Report
+    winner: Program[P, R]
+
+    def save(self, path: str | Path) -> None:
+        """Write the program as one JSON file; see ``treadle.load``.
+
+        Raises:
+            ConfigurationError: The file cannot be written.
+        """
+        save(self, path)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a compile or an estimate is about, checked."""
+
+    program: Program[Any, Any]
+    data: Data
+    splits: Splits
+    metric: Metric
+    optimizer: Optimizer
+    space: ParameterSpace
+    lm: LM | None
+    proposer_lm: LM | None
+    stubs: Mapping[Any, Any] | None
+    seed: int
+
+    @property
+    def identity(self) -> dict[str, JSON]:
+        """What makes the study this one."""
+        return identity_of(
+            self.program,
+            self.metric,
+            self.lm,
+            data=digest([list(self.splits.feedback), list(self.splits.select), list(self.splits.confirm)]),
+            optimizer=[self.optimizer.name, _settings(self.optimizer)],
+            proposer=None if self.proposer_lm is None else [self.proposer_lm.model, self.proposer_lm.endpoint],
+            space=[[p.address, p.kind, list(p.choices)] for p in self.space.values()],
+            seed=self.seed,
+        )
+
+    def open(self, budget: Budget, **how: Any) -> Study:
+        """The study of this job. ``how``: the rest of ``open_study``'s arguments."""
+        runner = ProgramRunner(
+            self.program, lm=self.lm, proposer_lm=self.proposer_lm, stubs=stubs_for(self.program, self.stubs)
+        )
+        return open_study(
+            program=self.program, runner=runner, data=self.data, splits=self.splits, metric=self.metric,
+            identity=self.identity, budget=budget, seed=self.seed, **how,
+        )  # fmt: skip
+
+
+def _settings(optimizer: Optimizer) -> dict[str, JSON]:
+    if not dataclasses.is_dataclass(optimizer) or isinstance(optimizer, type):
+        return {}
+    values: Mapping[str, Any] = dataclasses.asdict(optimizer)
+    return {
+        name: value if isinstance(value, str | int | float | None) else str(value) for name, value in values.items()
+    }
+
+
+def prepare(
+    program: Program[Any, Any],
+    data: Source | None,
+    metric: Metric,
+    optimizer: Optimizer,
+    *,
+    feedback: Source | None = None,
+    select: Source | None = None,
+    confirm: Source | None = None,
+    fields: Mapping[str, str] | None = None,
+    lm: LM | str | None = None,
+    proposer_lm: LM | str | None = None,
+    stubs: Mapping[Any, Any] | None = None,
+    seed: int = 0,
+) -> Job:
+    """Check what a compile is given. Makes no LM call.
+
+    Raises:
+        DataError: The data do not fit the program, or there is nothing to search.
+        DeclarationError: The program cannot be captured.
+    """
+    program.check()
+    if not isinstance(program, Program):
+        msg = f"{program!r} is no program; decorate the function with @treadle.program"
+        raise DataError(msg)
+    space = program.space()
+    if not space:
+        msg = f"program {program.name!r} calls no predictor: there is nothing to search"
+        raise DataError(msg)
+    whole, splits = _split(program, data, feedback, select, confirm, fields, seed)
+    return Job(
+        program=program, data=whole, splits=splits, metric=metric, optimizer=optimizer, space=space, lm=lm_of(lm),
+        proposer_lm=lm_of(proposer_lm), stubs=stubs, seed=seed,
+    )  # fmt: skip
+
+
+def _split(
+    program: Program[Any, Any],
+    data: Source | None,
+    feedback: Source | None,
+    select: Source | None,
+    confirm: Source | None,
+    fields: Mapping[str, str] | None,
+    seed: int,
+) -> tuple[Data, Splits]:
+    if feedback is None and select is None and confirm is None:
+        whole = load_data([] if data is None else data, program.inputs, fields=fields)
+        return whole, split(whole, seed)
+    if data is not None or feedback is None or select is None:
+        msg = "give data=, or your own feedback= and select= (and confirm=), not both"
+        raise DataError(msg)
+    parts = [
+        load_data(part, program.inputs, fields=fields) if part is not None else None
+        for part in (feedback, select, confirm)
+    ]
+    assert parts[0] is not None
+    assert parts[1] is not None
+    return own_splits(parts[0], parts[1], parts[2])
+
+
+# --- estimating -------------------------------------------------------------------------------------------------------
+
+
+def forecast(job: Job, study: Study) -> CostEstimate:
+    """What the search will cost, from a few real runs on select examples.
+
+    Raises:
+        BudgetExhausted: The budget does not even reach for these.
+    """
+    start = job.space.default()
+    [outcomes] = study.evaluate([start], job.splits.select[:CALIBRATION])
+    per_run = PerRun.of(outcomes)
+    calls = dict(job.optimizer.plan(_shape(job, per_run.calls)))
+    calls["task"] = calls.get("task", 0) + round(per_run.calls * len(job.splits.select))
+    calls["verdict"] = round(2 * per_run.calls * len(job.splits.confirm))
+    return CostEstimate(
+        program=job.program.name,
+        optimizer=job.optimizer.name,
+        per_run=per_run,
+        most_calls=job.program.most_lm_calls(),
+        calls=calls,
+        splits=job.splits,
+        ops=tuple(job.program.ops),
+    )
+
+
+def _shape(job: Job, calls_per_run: float) -> Shape:
+    return Shape(
+        predictors=len(job.space.predictors),
+        calls_per_run=calls_per_run,
+        feedback=len(job.splits.feedback),
+        select=len(job.splits.select),
+        cross_fitted=job.splits.cross_fitted,
+    )
+
+
+def estimate(
+    program: Program[Any, Any], data: Source | None, metric: Metric, *, optimizer: Optimizer, **job: Any
+) -> CostEstimate:
+    """What ``compile`` with the same arguments would cost. Makes real runs on up to four examples.
+
+    Args:
+        program: As in ``compile``, like all that follow.
+        data: Examples.
+        metric: Scores predictions.
+        optimizer: The search.
+        job: ``feedback``, ``select``, ``confirm``, ``fields``, ``lm``, ``proposer_lm``, ``stubs``, ``seed``.
+    """
+    prepared = prepare(program, data, metric, optimizer, **job)
+    with prepared.open(Budget()) as study:
+        return forecast(prepared, study)
+
+
+def _unasked_budget(job: Job) -> Budget:
+    """Calls for a search nobody gave a budget: what the optimizer plans, at the most a run can use."""
+    per_run = job.program.most_lm_calls() or UNBOUNDED_CALLS
+    plan = job.optimizer.plan(_shape(job, float(per_run)))
+    runs = len(job.splits.select) + 2 * len(job.splits.confirm)
+    return Budget(calls=math.ceil((sum(plan.values()) + per_run * runs) * SPARE / 0.9))
+
+
+# --- compiling --------------------------------------------------------------------------------------------------------
+
+
+def compile(
+    program: Program[P, R],
+    data: Source | None,
+    metric: Metric,
+    *,
+    optimizer: Optimizer,
+    budget: Budget | None = None,
+    lm: LM | str | None = None,
+    proposer_lm: LM | str | None = None,
+    feedback: Source | None = None,
+    select: Source | None = None,
+    confirm: Source | None = None,
+    fields: Mapping[str, str] | None = None,
+    study: str | Path | Literal["auto"] | None = "auto",
+    mode: Mode = "write",
+    seed: int = 0,
+    gate: Gate = "probable",
+    stubs: Mapping[Any, Any] | None = None,
+    concurrency: int = 64,
+    metric_timeout: float = 120.0,
+    events: Listener | None = None,
+) -> Compiled[P, R]:
+    """Search for a better program, and say whether it is one.
+
+    Before the first paid call of the search the estimate is told (event ``estimate``). The search stops at the budget.
+    The same call again goes on where it stopped: what was stored is not paid for twice.
+
+    Args:
+        program: What to compile; it is not changed.
+        data: Examples; see ``Source``. Split by the number of rows; or give your own splits below and ``None`` here.
+        metric: Scores one prediction.
+        optimizer: The search.
+        budget: Caps on calls, tokens, dollars and seconds. Without it: the calls the optimizer plans, and no more than
+            one estimated dollar.
+        lm: The LM of every step that has none of its own; ``None`` for the one in force.
+        proposer_lm: The LM of proposers, and of predictors a metric calls; ``None`` for ``lm``.
+        feedback: Examples proposals and demos may come from.
+        select: Examples that choose.
+        confirm: Examples for the verdict, which the search never sees.
+        fields: A field map: new name by the name in the data.
+        study: Folder of the study; ``"auto"`` makes ``studies/<program>-<hash>``, ``None`` keeps it in memory.
+        mode: How stored answers are used.
+        seed: Of every random number.
+        gate: Which winner is emitted: ``"probable"`` (better or probably better), ``"strict"`` (better), ``"report"``
+            (always).
+        stubs: Functions that stand in for ops with effects while searching, by op.
+        concurrency: LM calls in flight at most. No result depends on it.
+        metric_timeout: Seconds after which a metric that does nothing is abandoned.
+        events: Called with every event.
+
+    Returns:
+        The winner, if the gate let it through, else the input program; with ``report`` and ``winner``.
+
+    Raises:
+        DataError: Data, metric or program do not allow a search.
+        ConfigurationError: An LM, a price or a folder is missing, or the search would cost more than a dollar unasked.
+        BudgetExhausted: The budget does not reach for the input program and the verdict.
+        StudyError: The search stopped; the same call goes on.
+    """
+    job = prepare(
+        program, data, metric, optimizer, feedback=feedback, select=select, confirm=confirm, fields=fields, lm=lm,
+        proposer_lm=proposer_lm, stubs=stubs, seed=seed,
+    )  # fmt: skip
+    folder = _folder(job, study)
+    opened = job.open(
+        budget or _unasked_budget(job), folder=folder, mode=mode, concurrency=concurrency, listener=events,
+        metric_timeout=metric_timeout,
+    )  # fmt: skip
+    with opened:
+        expected = forecast(job, opened)
+        opened.log("estimate", text=str(expected), **expected.to_json())
+        if budget is None:
+            _refuse_dear(expected)
+        found = _search(job, opened, expected)
+        report = _report(job, opened, expected, found, gate, folder)
+        compiled = _emit(job, report, found)
+        _keep(compiled, folder)
+        opened.log("done", text=str(report))
+    return compiled
+
+
+def _folder(job: Job, study: str | Path | None) -> Path | None:
+    if study == "auto":
+        return Path("studies") / f"{job.program.name}-{digest(job.identity, length=10)}"
+    return None if study is None else Path(study)
+
+
+def _refuse_dear(expected: CostEstimate) -> None:
+    if expected.usd is not None and expected.usd[1] > UNASKED_USD:
+        msg = (
+            f"this search may cost more than ${UNASKED_USD:g} and no budget was given:\n{expected}\n"
+            f"say what it may spend with budget=treadle.Budget(usd={math.ceil(expected.usd[1])})"
+        )
+        raise ConfigurationError(msg)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What the search found and the verdict said."""
+
+    winner: Candidate
+    comparison: Comparison | None
+    warnings: tuple[str, ...]
+
+
+def _search(job: Job, study: Study, expected: CostEstimate) -> _Found:
+    start, select = job.space.default(), job.splits.select
+    searching = study.slice(_without_verdict(study, expected))
+    [outcomes] = searching.evaluate([start], select)
+    warnings = warnings_of(outcomes)
+    for warning in warnings:
+        study.log("warning", text=warning)
+    winner = job.optimizer.search(searching, job.space)
+    return _Found(winner=winner, comparison=_verdict(job, study, winner), warnings=warnings)
+
+
+def _without_verdict(study: Study, expected: CostEstimate) -> Caps:
+    """What the search may use so that the verdict can still be paid for.
+
+    Raises:
+        BudgetExhausted: The verdict alone, or the start and the verdict, would use it all.
+    """
+    runs = 2 * len(expected.splits.confirm)
+    high = expected.per_run
+    usd = None if high.usd is None else high.usd[1] * runs * SPARE
+    most = expected.most_calls * 2 if expected.most_calls is not None else math.ceil(high.calls * SPARE)
+    verdict = Amount(calls=most * runs, tokens=math.ceil(high.tokens[1] * runs * SPARE), usd=usd)
+    caps = study.left.left(verdict)
+    if runs and 0 in (caps.calls, caps.tokens, caps.usd):
+        msg = (
+            f"the budget ({study.budget}) does not reach for the verdict, {runs} runs on the confirm examples, and a "
+            f"search before it; {expected}"
+        )
+        raise BudgetExhausted(msg)
+    return caps
+
+
+def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
+    start, splits = job.space.default(), job.splits
+    table = study.table
+    if winner == start:
+        return None
+    if splits.cross_fitted:
+        finalists = [c for c in table.candidates if c != start and table.covers(c, splits.select)]
+        return compare_cross_fitted(table, start, finalists, splits)
+    judging = study.unsealed()
+    judging.evaluate([start, winner], splits.confirm)
+    return compare_on_confirm(table, start, winner, splits)
+
+
+def _report(job: Job, study: Study, expected: CostEstimate, found: _Found, gate: Gate, folder: Path | None) -> Report:
+    winner = job.program.with_candidate(found.winner)
+    changes = "" if found.comparison is None else str(compare(contents_of(job.program), contents_of(winner)))
+    return Report(
+        program=job.program.name,
+        optimizer=job.optimizer.name,
+        seed=job.seed,
+        gate=gate,
+        comparison=found.comparison,
+        emitted=found.comparison is not None and found.comparison.emits(gate),
+        estimate=expected,
+        spend=study.spend,
+        candidates=tried(study.table, job.splits.select),
+        changes=changes,
+        warnings=found.warnings,
+        folder="" if folder is None else str(folder),
+    )
+
+
+# --- emitting ---------------------------------------------------------------------------------------------------------
+
+
+def _emit(job: Job, report: Report, found: _Found) -> Compiled[Any, Any]:
+    candidate = found.winner if report.emitted else job.program.candidate
+    provenance = _provenance(job, report)
+    binding = dataclasses.replace(job.program.binding, candidate=candidate, provenance=provenance)
+    won = dataclasses.replace(binding, candidate=found.winner)
+    compiled: Compiled[Any, Any] = Compiled(job.program.declaration, _bound(binding, job.lm))
+    compiled.report = report
+    compiled.winner = Program(job.program.declaration, _bound(won, job.lm))
+    return compiled
+
+
+def _bound(binding: Any, lm: LM | None) -> Any:
+    """The binding with the LM the program was compiled for, unless it brought its own."""
+    return binding if lm is None or binding.lm is not None else dataclasses.replace(binding, lm=lm)
+
+
+def _provenance(job: Job, report: Report) -> dict[str, JSON]:
+    models = {"program": job.lm, "proposer": job.proposer_lm or job.lm}
+    return {
+        "optimizer": report.optimizer,
+        "settings": _settings(job.optimizer),
+        "seed": job.seed,
+        "models": {role: lm.model for role, lm in models.items() if lm is not None},
+        "data": {
+            "all": job.data.hash,
+            "feedback": digest(list(job.splits.feedback)),
+            "select": digest(list(job.splits.select)),
+            "confirm": digest(list(job.splits.confirm)),
+        },
+        "metric": metric_name(job.metric),
+        "gate": report.gate,
+        "scores": None if report.comparison is None else report.comparison.to_json(),
+        "calls": report.spend.search.calls,
+        "versions": {name: metadata.version(name) for name in ("treadle", "pydantic", "optuna")},
+    }
+
+
+def _keep(compiled: Compiled[Any, Any], folder: Path | None) -> None:
+    """Put the emitted program and the winner beside the study."""
+    if folder is not None:
+        save(compiled, folder / "program.json")
+        save(compiled.winner, folder / "winner.json")
