@@ -31,7 +31,7 @@ class Colour(enum.Enum):
 def test_constants_have_their_types_again() -> None:
     s = Sketch()
     made = [s.const("red", Colour), s.const([1, "a"], tuple[int, str]), s.const([1], list), s.const("x", str)]
-    tree: list[JSON] = ["list", *(["arg", index] for index in range(4))]
+    tree: list[JSON] = ["list", ["arg", 0], ["arg", 1], ["arg", 2], ["arg", 3]]
     assert run(s.done(s.expr(tree, *made))) == [Colour.RED, (1, "a"), [1], "x"]
 
 
