@@ -26,6 +26,7 @@ class Sketch:
 
     def __init__(self, *inputs: str, predictors: Mapping[str, Predictor | str] | None = None) -> None:
         self._count = 0
+        self._regions = 0
         self._scopes: list[list[Node]] = [[]]
         self._sites: dict[str, int] = {}
         self.predictors = {name: predictor(name, given) for name, given in (predictors or {}).items()}
@@ -71,7 +72,8 @@ class Sketch:
         )
 
     def _region(self, body: Body, arguments: Sequence[str]) -> Region:
-        refs = [Ref(f"{name}@{self._count}") for name in arguments]
+        self._regions += 1
+        refs = [Ref(f"{name}@{self._regions}") for name in arguments]
         self._scopes.append([])
         given = body(*refs)
         inner = self._scopes.pop()
