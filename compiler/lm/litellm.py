@@ -6,27 +6,27 @@ Its errors are read by their cause: it reports broken connections, garbage and s
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Coroutine, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from treadle.compiler.errors import (
     ConfigurationError,
-    ConnectionLost,
     LMError,
-    LMTimeout,
-    ProviderGarbage,
 )
-from treadle.compiler.lm.faults import excerpt, refusal
 from treadle.compiler.lm.keys import is_openai, key_for
+from treadle.compiler.lm.litellm_faults import fault
 from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.lm.protocol import Completion, Price, Request
 from treadle.compiler.lm.reply import completion, response_format
 from treadle.compiler.lm.text import sendable
-from treadle.compiler.redact import Secret, redact, refresh
+from treadle.compiler.redact import Secret, redact
 
 _LONG = 24 * 3600.0  # seconds: the LM has the timeout, and LiteLLM's own must not come first
 _NO_KEY = Secret("none")  # sent to endpoints that need none: LiteLLM would look for OpenAI's otherwise
@@ -36,7 +36,13 @@ _NO_KEY = Secret("none")  # sent to endpoints that need none: LiteLLM would look
 def _library() -> ModuleType:
     """LiteLLM, with everything off that sends, keeps or prints by itself."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would download its price list when imported
-    import litellm
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # about its own code: of no use to whoever runs a program with warnings as errors
+        import litellm
+
+        litellm.ModelResponse()  # it completes its classes on first use, and warns again
 
     litellm.suppress_debug_info = True  # it prints advice to standard output
     litellm.drop_params = False  # a setting dropped in silence is a wrong result
@@ -107,9 +113,9 @@ class LiteLLM:
         _clients.get()
         failure: LMError | ConfigurationError | None = None
         try:
-            answer = await self._litellm.acompletion(**self._arguments(request))
+            answer = await _cancellable(self._litellm.acompletion(**self._arguments(request)))
         except Exception as error:  # LiteLLM's own classes do not tell causes apart
-            failure = _fault(error, request)
+            failure = fault(error, request)
         if failure is not None:  # outside the handler: the error must not carry LiteLLM's own, which holds the key
             raise failure
         return completion(_plain(answer), request)
@@ -164,54 +170,29 @@ def _plain(answer: Any) -> object:
     return answer.model_dump()
 
 
-# --- its errors, by their cause --------------------------------------------------------------------------------------
+async def _cancellable(call: Coroutine[Any, Any, Any]) -> Any:
+    """``call``, so that cancelling it leaves nothing behind.
 
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and what led to it, outermost first."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
-
-
-def _fault(error: Exception, request: Request) -> LMError | ConfigurationError:
-    """Our error for LiteLLM's: by what the provider answered, else by how the connection failed, else by its status."""
-    import httpx
-
-    refresh()  # LiteLLM reads keys from the environment when it calls
-    causes = tuple(_causes(error))
-    for cause in causes:
-        response = getattr(cause, "response", None)
-        if isinstance(response, httpx.Response) and response.headers and response.status_code >= 300:
-            return refusal(response.status_code, _body(response), response.headers, request)
-    for cause in causes:
-        if isinstance(cause, httpx.TimeoutException):
-            return LMTimeout(f"{request.model} gave no answer in time", billed=True)
-        if isinstance(cause, httpx.ConnectError):
-            return ConnectionLost(f"{request.model} cannot be reached: {excerpt(str(cause))}")
-        if isinstance(cause, httpx.TransportError):
-            return ConnectionLost(f"{request.model}: the connection broke: {excerpt(str(cause))}", billed=True)
-        if isinstance(cause, ImportError):
-            return ConfigurationError(f"LiteLLM needs another package for {request.model!r}: {excerpt(str(cause))}")
-    return _by_status(error, request)
-
-
-def _by_status(error: Exception, request: Request) -> LMError:
-    """For errors LiteLLM raised by itself: a request it will not send, or an answer it cannot read."""
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int) and 400 <= status < 500:
-        return refusal(status, str(error), {}, request)
-    return ProviderGarbage(f"{request.model}: LiteLLM cannot read the answer: {excerpt(str(error))}", billed=True)
-
-
-def _body(response: Any) -> str:
+    LiteLLM prepares a request in a thread, which makes the coroutine that sends it. Cancelled meanwhile, it would drop
+    that coroutine with a warning; so the thread, which takes milliseconds, is waited for.
+    """
+    task = asyncio.ensure_future(call)
     try:
-        return str(response.text)
-    except Exception:  # a stream that was never read
-        return ""
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done() and _in_thread(task):
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+def _in_thread(task: asyncio.Task[Any]) -> bool:
+    innermost = task.get_coro()
+    while inspect.iscoroutine(innermost) and inspect.iscoroutine(innermost.cr_await):
+        innermost = innermost.cr_await
+    preparing = inspect.unwrap(_library().acompletion).__code__
+    return inspect.iscoroutine(innermost) and innermost.cr_code is preparing
 
 
 # --- its connections -------------------------------------------------------------------------------------------------
@@ -228,8 +209,6 @@ async def _close_clients(suffix: str) -> None:
 
 
 def _loop_suffix() -> str:
-    import asyncio
-
     return f"-{id(asyncio.get_running_loop())}"
 
 
