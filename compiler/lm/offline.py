@@ -19,6 +19,7 @@ from treadle.compiler.lm.offline_reading import read_context, read_inputs, split
 from treadle.compiler.lm.offline_schema import Learner, Question
 from treadle.compiler.lm.offline_words import Noise
 from treadle.compiler.lm.protocol import Completion, Message, Request, Usage
+from treadle.compiler.lm.reply import check_finish
 
 _CHARACTERS_PER_TOKEN = 4
 
@@ -34,7 +35,11 @@ class Offline:
         return "Offline()  # a lexical learner, not a language model"
 
     async def complete(self, request: Request) -> Completion:
-        """The one answer this request has; always the same."""
+        """The one answer this request has; always the same.
+
+        Raises:
+            ReplyTruncated: The answer is longer than ``max_tokens``, at four characters a token.
+        """
         before, asked = split(request.messages)
         learner = _learner(before, None if request.schema is None else json.dumps(request.schema))
         noise = Noise(request.key, request.temperature or 0.0)
@@ -52,11 +57,10 @@ def _learner(before: tuple[Message, ...], schema: str | None) -> Learner:
 
 
 def _completion(request: Request, text: str, finish_reason: str) -> Completion:
-    characters = sum(len(message.content) for message in request.messages)
-    usage = Usage(_tokens(characters), min(_tokens(len(text)), request.max_tokens))
-    if _tokens(len(text)) > request.max_tokens:
-        text, finish_reason = text[: request.max_tokens * _CHARACTERS_PER_TOKEN], "length"
-    return Completion(text=text, usage=usage, finish_reason=finish_reason, model="offline")
+    reply = _tokens(len(text))
+    check_finish("length" if reply > request.max_tokens else finish_reason, None, request)
+    prompt = _tokens(sum(len(message.content) for message in request.messages))
+    return Completion(text=text, usage=Usage(prompt, reply), finish_reason=finish_reason, model="offline")
 
 
 def _tokens(characters: int) -> int:

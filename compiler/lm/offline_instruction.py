@@ -6,6 +6,7 @@ at most what the prompt shows; on longer answers it says where in the inputs the
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections import Counter, defaultdict
@@ -32,7 +33,12 @@ def write_instruction(instruction: str, inputs: Mapping[str, str], key: str) -> 
     examples = find_examples([*inputs.values(), instruction])
     if examples is None:
         return None
-    body = _label_lines(examples, key) if examples.labels else _text_lines(examples, key)
+    field, kind = _common_place(examples)
+    if examples.labels and not field:
+        body = _label_lines(examples, key)
+    else:
+        place = [f"Answer with one {kind} of `{field}`, copied exactly."] if field else []
+        body = [*place, *_answer_lines(_without(examples, field), key)]
     present = _present(inputs)
     return "\n".join(part for part in (present, *body) if part) if body else present or None
 
@@ -50,21 +56,27 @@ def _label_lines(examples: Examples, key: str) -> list[str]:
     return _contrasts(texts, f"the {field} mentions", key)
 
 
-def _text_lines(examples: Examples, key: str) -> list[str]:
-    """Where the answers stand in the inputs, what goes with an answer given often, and with a short field's values."""
-    lines = []
+def _common_place(examples: Examples) -> tuple[str, str]:
+    """The field and kind of span that at least half of the answers copy; empty where there is none."""
     places = Counter(place for given, answer in examples.rows if (place := origin(given, answer)))
-    (field, kind), count = places.most_common(1)[0] if places else (("", ""), 0)
-    if count * 2 >= len(examples.rows):
-        lines.append(f"Answer with one {kind} of `{field}`, copied exactly.")
+    best, count = max(places.items(), key=lambda item: item[1], default=(("", ""), 0))
+    return best if count * 2 >= len(examples.rows) else ("", "")
+
+
+def _without(examples: Examples, field: str) -> Examples:
+    """The examples without the field that the answers are copied from."""
+    rows = [({name: text for name, text in given.items() if name != field}, answer) for given, answer in examples.rows]
+    return dataclasses.replace(examples, rows=rows)
+
+
+def _answer_lines(examples: Examples, key: str) -> list[str]:
+    """What goes with an answer given often, and what answers mention for each value of a short field."""
+    lines = []
     answers = Counter(answer for _, answer in examples.rows)
-    if max(answers.values()) > 1:
+    if max(answers.values()) > 1 and any(given for given, _ in examples.rows):
         names = _short_names(list(answers))
-        beside = [
-            ({name: text for name, text in given.items() if name != field}, answer) for given, answer in examples.rows
-        ]
-        texts = [(names[answer], "\n".join(given.values())) for given, answer in beside]
-        lines += _contrasts(texts, f"the {_longest_field(Examples(beside, examples.answer, False))} mentions", key)
+        texts = [(names[answer], "\n".join(given.values())) for given, answer in examples.rows]
+        lines += _contrasts(texts, f"the {_longest_field(examples)} mentions", key)
     for short in _short_fields(examples):
         texts = [(given[short], answer) for given, answer in examples.rows if short in given]
         lines += _contrasts(texts, "the answer mentions", key)

@@ -64,7 +64,7 @@ class Learner:
     def answer(self, question: Question) -> JSON:
         """The reply as JSON, a text where text was asked for; ``question.gaps`` says what there was no method for."""
         if self.schema is None:
-            return self._text({}, (self.context.output,), question)
+            return self._text({"type": "string"}, (self.context.output,), question)
         return self._value(self.schema, (), question)
 
     # Each method takes the value's schema and its path of member names in the reply.
