@@ -13,9 +13,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import InputError
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
+from treadle.compiler.graph.rewrite import EDITS, edited
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.runtime.actions import RunStep, answer
 from treadle.compiler.runtime.block import say_where
@@ -214,9 +216,26 @@ def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
     known, values = _with_stubs(ops, session), session.candidate.values
 
     def make(temperature: Temperature) -> Plan:
-        return plan_graph(graph, known, values, temperature)
+        return plan_graph(_rewired(graph, values), known, values, temperature)
 
     return _graph_plans.get(graph, _op_ids(known), session, make)
+
+
+def _rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:
+    """The graph with the candidate's context edges and edits; modules are chosen when a step is planned.
+
+    Entries for other predictors are left alone: they are for programs that run inside this one or around it.
+    """
+    wires = {
+        address: value
+        for address, value in values.items()
+        if address == EDITS or (_is_edge(address) and address.partition(".")[0] in graph.predictors)
+    }
+    return edited(graph, wires) if wires else graph
+
+
+def _is_edge(address: str) -> bool:
+    return "/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX)
 
 
 def _with_stubs(ops: Mapping[str, Op], session: Session) -> Mapping[str, Op]:

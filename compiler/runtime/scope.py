@@ -181,7 +181,7 @@ def _nested(
         record = Record("program", program, order=order, inputs=inputs, controls=outer.controls)
         if outer.record is not None:
             outer.record.add(record)
-    inner = Run(session.within(run.session), (*run.tracers, *new), run)
+    inner = Run(session.within(run.session.for_parts()), (*run.tracers, *new), run)
     turn = run.occurrence(outer.base, program, snapshots(inputs))
     base = f"{outer.base}{program}~{turn}/"
     return Opened(Scope(inner, base=base, record=record), _recorders(program, record, new))

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.rewrite import EDITS
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller
 from treadle.compiler.lm.retry import direct
@@ -82,6 +83,13 @@ class Session:
             return self.lm_for(predictor, model).temperature
         except ConfigurationError:  # the call will say so, if it is ever made
             return None
+
+    def for_parts(self) -> Session:
+        """The session for programs that run inside the one it was made for: the edits of its graph are not theirs."""
+        if EDITS not in self.candidate.values:
+            return self
+        values = {address: value for address, value in self.candidate.values.items() if address != EDITS}
+        return dataclasses.replace(self, candidate=Candidate(values=values))
 
     def within(self, outer: Session) -> Session:
         """This session for a run that is part of a run under ``outer``.

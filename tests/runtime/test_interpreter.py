@@ -11,7 +11,7 @@ import pytest
 import treadle.modules  # noqa: F401  registers the modules that candidates name
 from tests.runtime.sketch import Sketch, echo, field, run, table
 from treadle.compiler.canonical import JSON
-from treadle.compiler.errors import ConfigurationError, InputError
+from treadle.compiler.errors import ConfigurationError, GraphError, InputError
 from treadle.compiler.graph.nodes import Graph, Predictor, Ref
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
@@ -586,6 +586,33 @@ def test_a_candidates_module_answers() -> None:
     session = Session(lm=Scripted(answer), candidate=candidate)
     assert wait(run_graph(chain(1), {}, {"text": "t"}, session)) == "x"
     assert seen[0].schema is not None
+
+
+def test_a_candidates_context_edges_are_wired() -> None:
+    seen: dict[str, str] = {}
+
+    def answer(request: Request) -> str:
+        seen[request.sample] = request.messages[-1].content
+        return "said by " + request.sample
+
+    s = Sketch("text", predictors={**ASK, "triage": "text -> team"})
+    s.step("triage", text=s["text"])
+    graph = s.done(s.map(s.const(["a"]), lambda x: s.step("ask", text=x)))
+    values: dict[str, JSON] = {"ask.from_triage": True, "other.from_triage": True}
+    session = Session(lm=Scripted(answer), candidate=Candidate(values=values))
+    wait(run_graph(graph, {}, {"text": "t"}, session))
+    assert "Context from triage" in seen["ask/0"]
+    assert "said by triage" in seen["ask/0"]
+    wait(run_graph(graph, {}, {"text": "t"}, Session(lm=Scripted(answer))))
+    assert "Context from" not in seen["ask/0"]
+
+
+def test_edits_are_for_the_programs_own_graph_alone() -> None:
+    edit: JSON = {"op": "add_context_edge", "target": "ask", "args": {"source": "triage"}}
+    session = Session(candidate=Candidate(values={".edits": [edit], "ask.instruction": "x"}))
+    assert dict(session.for_parts().candidate.values) == {"ask.instruction": "x"}
+    with pytest.raises(GraphError, match="triage"):
+        wait(run_graph(chain(1), {}, {"text": "t"}, session))
 
 
 def test_two_tables_of_ops_do_not_share_a_plan() -> None:
