@@ -146,6 +146,7 @@ class Batch(Generic[T]):
             async with self._lanes:
                 if self._closed or self._caller.stopped is not None:
                     return
+                self._ledger.begin(hold)
                 result = await job.run(scope)
                 if scope.stopped is not None:  # the program caught it and went on
                     raise scope.stopped
@@ -223,12 +224,13 @@ class Batch(Generic[T]):
 
 
 class Queue:
-    """Batches that were started, settled in the order in which they were started."""
+    """Batches under way: those that were started are settled in the order in which they were started."""
 
     def __init__(self, caller: StudyCaller, journal: Journal) -> None:
         self._caller = caller
         self._journal = journal
         self._started: deque[tuple[Batch[Any], Callable[[], None]]] = deque()
+        self._at_once: Batch[Any] | None = None
         self.timing_dependent = False  # a batch was cut where calls were metered one by one
 
     def start(self, batch: Batch[T], settled: Callable[[], None]) -> None:
@@ -244,13 +246,27 @@ class Queue:
         """
         while not batch.settled:
             first, settled = self._started[0]
-            await self._complete(first)
-            if self._caller.stopped is not None:
-                raise self._caller.stopped
-            await first.settle(self._journal)
-            self.timing_dependent |= first.timing_dependent
+            await self._settle(first)
             self._started.popleft()
             settled()
+
+    async def at_once(self, batch: Batch[Any]) -> None:
+        """Launch a batch and settle it, whatever was started before. Whether it was cut is told by its ``error``.
+
+        Raises:
+            StudyError: The study stopped.
+        """
+        self._at_once = batch
+        batch.launch()
+        await self._settle(batch)
+        self._at_once = None
+
+    async def _settle(self, batch: Batch[Any]) -> None:
+        await self._complete(batch)
+        if self._caller.stopped is not None:
+            raise self._caller.stopped
+        await batch.settle(self._journal)
+        self.timing_dependent |= batch.timing_dependent
 
     async def _complete(self, batch: Batch[Any]) -> None:
         """Wave after wave. Where none fits, the waves of later batches are settled first: they may free room."""
@@ -269,13 +285,17 @@ class Queue:
 
     async def drain(self) -> None:
         """Wait for everything that is under way."""
-        tasks = [task for batch, _ in self._started for task in batch.tasks()]
-        if tasks:
+        if tasks := self._tasks():
             await asyncio.wait(tasks)
 
     async def cancel(self) -> None:
         """Give up everything that is under way."""
-        for batch, _ in self._started:
-            for task in batch.tasks():
-                task.cancel()
+        for task in self._tasks():
+            task.cancel()
         await self.drain()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        batches = [batch for batch, _ in self._started]
+        if self._at_once is not None:
+            batches.append(self._at_once)
+        return [task for batch in batches for task in batch.tasks()]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from treadle.compiler.canonical import JSON
-from treadle.compiler.errors import ConfigurationError, StudyError
+from treadle.compiler.canonical import JSON, canonical
+from treadle.compiler.errors import BudgetExhausted, ConfigurationError, EverythingFailed, ReplayDiverged, StudyError
 from treadle.compiler.lm import retry
 from treadle.compiler.lm.clock import Clock
 from treadle.compiler.runtime import background
@@ -17,7 +17,7 @@ from treadle.compiler.study.attempts import Attempts
 from treadle.compiler.study.batch import Batch, Job, Queue
 from treadle.compiler.study.budget import Budget
 from treadle.compiler.study.caller import StudyCaller
-from treadle.compiler.study.cells import Cells
+from treadle.compiler.study.cells import Cell, Cells
 from treadle.compiler.study.data import Data
 from treadle.compiler.study.events import Events, Listener
 from treadle.compiler.study.identity import enroll
@@ -28,6 +28,7 @@ from treadle.compiler.study.metric import Metric
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.runner import Runner
 from treadle.compiler.study.scoring import Scoring
+from treadle.compiler.study.spend import spend_of
 from treadle.compiler.study.store import Mode, Store
 from treadle.compiler.study.table import ScoreTable
 
@@ -92,8 +93,8 @@ class Engine:
         basis = {part: identity[part] for part in CELL_PARTS if part in identity}
         self.cells = Cells(self.store, runner, self.scoring, basis, self.events)
         self.settled: set[str] = set()  # cells settled in this run: asking for them again costs nothing
-        self.scored = False  # whether any run was
-        self.failures: list[Outcome] = []  # until one was
+        self._scored = False  # whether any run was
+        self._failures: list[Outcome] = []  # until one was
         self.queue = Queue(self.caller, self.journal)
         self._lanes = {"task": asyncio.Semaphore(2 * concurrency), "proposer": asyncio.Semaphore(concurrency)}
         self._clock = clock
@@ -147,18 +148,70 @@ class Engine:
             stop=self.journal.stop(number),
         )  # fmt: skip
 
-    async def finish(self, batch: Batch[Any]) -> None:
-        """Settle a batch.
+    async def ask(self, what: dict[str, JSON], seconds: float | None) -> int:
+        """Note what the search asks for; returns the ask's number.
 
         Raises:
+            BudgetExhausted: ``seconds`` are up, or were at this point in an earlier run.
+            ReplayDiverged: Something else was asked in an earlier run.
+            StudyError: The study has stopped.
+        """
+        if self.caller.stopped is not None:
+            raise self.caller.stopped
+        replaying = self.journal.replaying
+        try:
+            number = self.journal.ask(what, self.elapsed)
+        except ReplayDiverged as error:
+            self.caller.stop(error)
+            raise
+        decision = self.journal.stop(number)
+        if decision is None and not replaying and seconds is not None and self.elapsed >= seconds:
+            decision = {"why": "seconds", "text": f"the time is up: {self.elapsed:.0f} s of {seconds:g} s are used"}
+            await self.journal.decide(number, decision)
+        if decision is not None and decision["why"] == "seconds":
+            raise BudgetExhausted(str(decision["text"]))
+        self.events.emit("asked", number=number, what=canonical(what)[:200])
+        return number
+
+    def record(self, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
+        """Put the outcomes of a settled batch into the table, in canonical order."""
+        for cell, outcome in zip(cells, outcomes, strict=False):
+            self.settled.add(cell.key)
+            self.table.record(cell.candidate, [outcome])
+            if outcome.score is not None:
+                self._scored = True
+            elif not self._scored:
+                self._failures.append(outcome)
+        self.events.emit("settled", done=len(outcomes), of=len(cells), **spend_of(self).to_json())
+
+    def check_hope(self, enough: int) -> None:
+        """Stop a study in which nothing works.
+
+        Raises:
+            EverythingFailed: ``enough`` runs failed and not one was scored.
+        """
+        if not self._scored and len(self._failures) >= enough:
+            first = self._failures[0]
+            msg = (
+                f"all {len(self._failures)} runs failed, so there is nothing to search by; the first failure: "
+                f"{first.failure}\n{first.feedback}"
+            )
+            raise EverythingFailed(msg)
+
+    async def finish(self, batch: Batch[Any], *, at_once: bool = False) -> None:
+        """Settle a batch: one that was started, or ``at_once`` one that was not.
+
+        Raises:
+            BudgetExhausted: It was cut.
             StudyError: The study stopped.
         """
         try:
-            await self.queue.finish(batch)
+            await (self.queue.at_once(batch) if at_once else self.queue.finish(batch))
         finally:
             if self.attempts.reserve_used_up:
-                self.store.write("meta", "reserve", True)
-                await self.store.committed()
+                await self.store.put("meta", "reserve", True)
+        if batch.error is not None:
+            raise batch.error
 
     def close(self) -> None:
         """Give up what is under way, and let go of the folder; a second call does nothing."""

@@ -183,8 +183,11 @@ class LogicalLedger:
             ledger._admitted += worst + typical
             ledger._now += worst
             ledger._holds += 1
-        self._root._open[hold] = None
         return hold
+
+    def begin(self, hold: Hold) -> None:
+        """The job begins, and may make calls until its end."""
+        self._root._open[hold] = None
 
     def over(self, worst: Amount) -> str:
         """The cap under which a job with this worst case does not fit, or empty."""
@@ -257,7 +260,7 @@ class LogicalLedger:
         hold.ended = True
         for ledger in self._line:
             ledger._now += hold.now - before
-        del self._root._open[hold]
+        self._root._open.pop(hold, None)
         self._room.change()
 
     def charge(self, key: str, role: str, amount: Amount) -> None:

@@ -8,39 +8,92 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from treadle.compiler.canonical import JSON, canonical, digest
-from treadle.compiler.errors import (
-    BudgetExhausted,
-    DataError,
-    DefinitiveLMError,
-    EverythingFailed,
-    ReplayDiverged,
-    ReplyError,
-)
+from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.errors import DataError, DefinitiveLMError, ReplyError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.lm import retry
+from treadle.compiler.lm.clock import SYSTEM, Clock
 from treadle.compiler.signature import dump
 from treadle.compiler.study.batch import Batch, Job
-from treadle.compiler.study.budget import Caps
+from treadle.compiler.study.budget import Budget, Caps
 from treadle.compiler.study.caller import Scope
 from treadle.compiler.study.cells import Cell, Sampled
-from treadle.compiler.study.data import Example
+from treadle.compiler.study.data import Data, Example
 from treadle.compiler.study.engine import Engine
+from treadle.compiler.study.events import Listener
 from treadle.compiler.study.ledger import LogicalLedger
+from treadle.compiler.study.metric import Metric
 from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.runner import Runner
 from treadle.compiler.study.spend import Spend, spend_of
 from treadle.compiler.study.splits import Splits
+from treadle.compiler.study.store import Mode, Store
 from treadle.compiler.study.table import Paired, ScoreTable
+from treadle.compiler.study.visible import Visible
 
 Value: TypeAlias = Any
 """What a step or program returns: any value of its output type."""
 
 HOPELESS = 5
 """Failures without one success after which a study stops."""
+
+
+def open_study(
+    *,
+    program: Any,  # the frontend's Program; the study hands it to optimizers and does not look at it
+    runner: Runner,
+    data: Data,
+    splits: Splits,
+    metric: Metric,
+    identity: Mapping[str, JSON],
+    folder: Path | None = None,
+    budget: Budget = Budget(),  # noqa: B008  immutable
+    seed: int = 0,
+    mode: Mode = "write",
+    concurrency: int = 64,
+    listener: Listener | None = None,
+    policy: retry.RetryPolicy = retry.DEFAULT_POLICY,
+    clock: Clock = SYSTEM,
+    metric_timeout: float = 120.0,
+    make_store: Callable[..., Store] = Store,
+) -> Study:
+    """Open a study; use it in a ``with`` block, or close it.
+
+    Args:
+        program: What optimizers see as ``study.program``.
+        runner: Runs candidates and proposers' steps.
+        data: All examples.
+        splits: Which of them a search may use for what; it never sees ``confirm``.
+        metric: Scores predictions.
+        identity: What makes this study this one, by part, as text or hashes: ``program``, ``ops``, ``metric``, ``lm``
+            (cells depend on these), ``data``, ``optimizer``, ``seed``, ….
+        folder: Where it is kept; made if need be. ``None`` keeps it in memory.
+        budget: What it may spend.
+        seed: Of every random number.
+        mode: How stored answers are used.
+        concurrency: LM calls in flight at most. No result depends on it.
+        listener: Called with every event.
+        policy: How hard a call is tried.
+        clock: What waits between attempts are measured by.
+        metric_timeout: Seconds after which a metric that does nothing is abandoned.
+        make_store: Makes the store; tests put their own in its place.
+
+    Raises:
+        StudyLocked: Another process holds the folder.
+        ConfigurationError: The folder holds another study, or cannot be used.
+    """
+    engine = Engine(
+        runner=runner, data=data, metric=metric, identity=identity, folder=folder, budget=budget, mode=mode,
+        concurrency=concurrency, listener=listener, policy=policy, clock=clock, metric_timeout=metric_timeout,
+        make_store=make_store,
+    )  # fmt: skip
+    return Study(engine, program, splits, seed, engine.ledger, Visible.of(splits))
 
 
 class Study:
@@ -139,18 +192,19 @@ class Study:
 
     async def _start(self, candidates: list[Candidate], ids: list[str], traces: bool, replicate: int) -> Pending:
         engine = self._engine
-        number = await self._ask(
+        number = await engine.ask(
             {
                 "ask": "evaluate",
                 "candidates": [candidate.id for candidate in candidates],
                 "examples": ids,
                 "traces": traces,
                 "replicate": replicate,
-            }
+            },
+            self.budget.seconds,
         )
         cells = [engine.cells.cell(c, engine.examples[i], replicate) for c in candidates for i in ids]
         batch = engine.batch(self._jobs(cells, traces), self._ledger, number, "task")
-        engine.queue.start(batch, lambda: self._record(cells, batch))
+        engine.queue.start(batch, lambda: engine.record(cells, batch.results))
         return Pending(self, batch, len(candidates), len(ids))
 
     def _jobs(self, cells: Sequence[Cell], traces: bool) -> list[Job[Outcome]]:
@@ -166,33 +220,9 @@ class Study:
 
         return [job(cell) for cell in cells]
 
-    def _record(self, cells: Sequence[Cell], batch: Batch[Outcome]) -> None:
-        """Put a settled batch into the table, in canonical order."""
-        engine = self._engine
-        for cell, outcome in zip(cells, batch.results, strict=False):
-            engine.settled.add(cell.key)
-            engine.table.record(cell.candidate, [outcome])
-            if outcome.score is not None:
-                engine.scored = True
-            elif not engine.scored:
-                engine.failures.append(outcome)
-        engine.events.emit("settled", done=len(batch.results), of=len(cells), **self.spend.to_json())
-
     async def _finish(self, batch: Batch[Any]) -> None:
         await self._engine.finish(batch)
-        if batch.error is not None:
-            raise batch.error
-        self._check_hope()
-
-    def _check_hope(self) -> None:
-        engine = self._engine
-        if not engine.scored and len(engine.failures) >= min(HOPELESS, len(self._allowed)):
-            first = engine.failures[0]
-            msg = (
-                f"all {len(engine.failures)} runs failed, so there is nothing to search by; the first failure: "
-                f"{first.failure}\n{first.feedback}"
-            )
-            raise EverythingFailed(msg)
+        self._engine.check_hope(min(HOPELESS, len(self._allowed)))
 
     def compare(self, a: Candidate, b: Candidate, ids: Sequence[str]) -> Paired:
         """Differences ``a`` minus ``b`` on ``ids``; measures what is missing.
@@ -221,14 +251,15 @@ class Study:
 
     async def _propose(self, predictor: Predictor, contexts: list[Mapping[str, Value]], key: str) -> list[Value | None]:
         engine, name = self._engine, predictor.signature.name
-        number = await self._ask(
+        number = await engine.ask(
             {
                 "ask": "propose",
                 "predictor": name,
                 "step": digest([predictor.signature.to_json(), predictor.module, predictor.model]),
                 "key": key,
                 "contexts": [digest(dump(dict(context))) for context in contexts],
-            }
+            },
+            self.budget.seconds,
         )
         calls = engine.runner.step_calls(predictor)
 
@@ -243,36 +274,9 @@ class Study:
             return Job(run=run, role="proposer", calls=calls)
 
         batch = engine.batch([job(*item) for item in enumerate(contexts)], self._ledger, number, "proposer")
-        engine.queue.start(batch, lambda: engine.events.emit("settled", proposals=len(batch.results)))
-        await engine.finish(batch)
-        if batch.error is not None:
-            raise batch.error
+        await engine.finish(batch, at_once=True)
+        engine.events.emit("settled", proposals=len(batch.results), **self.spend.to_json())
         return batch.results
-
-    async def _ask(self, what: dict[str, JSON]) -> int:
-        """Note an ask in the journal, unless the time is up.
-
-        Raises:
-            BudgetExhausted: It is, or was at this point in an earlier run.
-        """
-        engine = self._engine
-        if engine.caller.stopped is not None:
-            raise engine.caller.stopped
-        replaying = engine.journal.replaying
-        try:
-            number = engine.journal.ask(what, engine.elapsed)
-        except ReplayDiverged as error:
-            engine.caller.stop(error)
-            raise
-        decision = engine.journal.stop(number)
-        seconds = self.budget.seconds
-        if decision is None and not replaying and seconds is not None and engine.elapsed >= seconds:
-            decision = {"why": "seconds", "text": f"the time is up: {engine.elapsed:.0f} s of {seconds:g} s are used"}
-            await engine.journal.decide(number, decision)
-        if decision is not None and decision["why"] == "seconds":
-            raise BudgetExhausted(str(decision["text"]))
-        engine.events.emit("asked", number=number, what=canonical(what)[:200])
-        return number
 
     # --- views -------------------------------------------------------------------------------------------------------
 

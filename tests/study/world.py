@@ -18,10 +18,9 @@ from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.study.data import Data, Example, load_data
 from treadle.compiler.study.metric import Score
-from treadle.compiler.study.opening import open_study
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.study.splits import Splits
-from treadle.compiler.study.study import Study
+from treadle.compiler.study.study import Study, open_study
 
 IMPATIENT = RetryPolicy(attempts=3, shortest_wait=0.0, longest_wait=0.0)
 IDENTITY = {"program": "p1", "data": "d1", "metric": "m1", "optimizer": "o1", "seed": 0}
