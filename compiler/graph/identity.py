@@ -18,6 +18,9 @@ from treadle.compiler.graph.serialize import predictor_to_json
 from treadle.compiler.prompt.same import Same
 from treadle.compiler.signature import Signature
 
+_PLAIN = {"module": "predict"}
+"""A module that means the same as none."""
+
 _NOWHERE = 1 << 60
 
 
@@ -47,8 +50,12 @@ def identity(graph: Graph) -> JSON:
     """What the hash is taken of: the graph as nested lists, values numbered in the order in which they come to be."""
     canon = _Canon()
     written = canon.written(graph.nodes)
-    known = {name: predictor_to_json(graph.predictors[name]) for name in sorted(graph.predictors)}
-    return [known, written]
+    return [{name: _predictor(graph.predictors[name]) for name in sorted(graph.predictors)}, written]
+
+
+def _predictor(predictor: nodes.Predictor) -> JSON:
+    written = predictor_to_json(predictor)
+    return {key: value for key, value in written.items() if key != "module" or value != _PLAIN}
 
 
 class _Canon:

@@ -106,6 +106,16 @@ def test_what_decides_a_run_counts() -> None:
     assert len(set(hashes)) == len(hashes)
 
 
+def test_a_plain_module_is_no_module() -> None:
+    signature = from_string("text -> answer", name="step")
+
+    def graph(module: JSON) -> Graph:
+        predictor = Predictor(signature=signature, module=module)  # type: ignore[arg-type]
+        return build(lambda g: g.step("step", "step", signature, {"text": g.inputs["a"]}), step=predictor)
+
+    assert graph_hash(graph({"module": "predict"})) == graph_hash(graph(None))
+
+
 def test_the_order_of_steps_and_of_context_edges() -> None:
     step = Predictor(signature=from_string("text -> answer", name="step"))
 
