@@ -67,11 +67,11 @@ def support(ticket: str) -> dict[str, str]:
 
 
 def metric(example: Mapping[str, Any], answer: Mapping[str, str]) -> treadle.Score:
-    """A third of the score for each step: the right team, the right urgency, the words of the right policy."""
+    """A third of the score for each step: the right team, the right urgency, the right policy word for word."""
     parts = {
         "team": treadle.exact_match("team")(example, answer),
         "urgency": treadle.exact_match("urgency")(example, answer),
-        "reply": treadle.f1("reply")(example, answer),
+        "reply": treadle.exact_match("reply")(example, answer),
     }
     return treadle.Score(
         value=sum(part.value for part in parts.values()) / len(parts),
