@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import as_values, searched
 from treadle.optimizers.demo_sets import Recipe, fill
-from treadle.optimizers.optimizer import Shape, until_budget_ends
 from treadle.optimizers.rungs import best
+from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
 
 

@@ -102,7 +102,7 @@ def _from_traces(study: Study, name: str, outcomes: Iterable[Outcome]) -> Iterab
         spans = _spans(outcome.trace, name)
         if outcome.trace is not None and spans:
             span = study.rng("bootstrap", name, outcome.example).choice(spans)
-            outputs = {**_thoughts(predictor, outcome.trace, span), **_outputs(predictor, span)}
+            outputs = {**thoughts(predictor, outcome.trace, span), **_outputs(predictor, span)}
             demo = Demo(inputs=span.inputs, outputs=outputs, origin="bootstrapped")
             yield Worked(demo=demo, example=outcome.example)
 
@@ -142,7 +142,7 @@ def _outputs(predictor: Predictor, span: Span) -> Mapping[str, JSON]:
     return span.output if isinstance(span.output, Mapping) else {}
 
 
-def _thoughts(predictor: Predictor, trace: Trace, step: Span) -> Mapping[str, JSON]:
+def thoughts(predictor: Predictor, trace: Trace, step: Span) -> Mapping[str, JSON]:
     """Fields the step's module added, such as reasoning, in the first of its calls that gave the step's answer."""
     answer = _outputs(predictor, step)
     inside = {step.id}

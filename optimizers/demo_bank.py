@@ -1,7 +1,7 @@
 """The demo bank: worked examples of each predictor, taken from the feedback examples.
 
 *Labelled* demos come from labels named like a step, or ``step.field`` for one of its outputs. No other label counts,
-not even for the program's last step: nothing says that a metric compares a label with that step's answer as it stands.
+not even for the program's last step: nothing says that a metric compares a label with that step's whole answer.
 Where a step reads the program's inputs, constants or other labelled steps, its demo needs no run.
 """
 
@@ -68,7 +68,7 @@ def stratified(pool: Sequence[Worked], count: int, rng: random.Random, *, shown:
     """At most ``count`` demos of ``pool`` at random, each time one whose answer has been shown least.
 
     Args:
-        pool: Demos to draw from; those of examples already ``shown`` are passed over.
+        pool: Demos to draw from; those of examples already ``shown`` are left out.
         count: Most demos to draw.
         rng: Decides between answers shown equally often, and between demos of one answer.
         shown: Demos that stand in the prompt already.

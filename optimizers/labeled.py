@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from treadle.compiler.errors import DataError
 from treadle.optimizers.demo_bank import as_values, labelled_bank, searched, stratified
-from treadle.optimizers.optimizer import Shape, until_budget_ends
 from treadle.optimizers.rungs import best
+from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
 
 

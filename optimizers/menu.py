@@ -1,4 +1,4 @@
-"""The menu of a search over prompts: for each parameter the values it may take, the original first."""
+"""The menu of a prompt search: for each parameter the values it may take, the original first."""
 
 from __future__ import annotations
 

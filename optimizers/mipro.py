@@ -28,17 +28,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from treadle.compiler.canonical import JSON, canonical
+from treadle.compiler.errors import BudgetExhausted
 from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import DemoBank, as_values, labelled_bank, searched
 from treadle.optimizers.demo_sets import fill, recipes
 from treadle.optimizers.menu import Menu
-from treadle.optimizers.optimizer import Shape, until_budget_ends
 from treadle.optimizers.proposals import instructions, propose_instructions
-from treadle.optimizers.rungs import best, halve
+from treadle.optimizers.rungs import best, halve, planned_runs
+from treadle.optimizers.stopping import until_budget_ends
 from treadle.optimizers.trials import Trials
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
 
 Effort = Literal["light", "medium", "heavy"]
@@ -144,9 +146,13 @@ class MIPRO:
     def _estimate(self, study: Study, space: ParameterSpace, menu: Menu, count: int, tried: list[Candidate]) -> None:
         trials = Trials(study, space, menu, tried)
         batch = max(1, count // 8)  # the first two batches, sent with nothing told, are then the random quarter
-        for first in range(0, count, batch):
-            trials.send(min(batch, count - first), random=max(0, min(batch, count // 4 - first)))
-        trials.finish()
+        try:
+            for first in range(0, count, batch):
+                trials.send(min(batch, count - first), random=max(0, min(batch, count // 4 - first)))
+            trials.finish()
+        except BudgetExhausted:
+            trials.abandon()
+            raise
 
     # --- numbers
 
@@ -169,8 +175,8 @@ class MIPRO:
     def plan(self, shape: Shape) -> Mapping[str, int]:
         """The runs for demos, the proposals, and the trials."""
         trials = self._trials(shape.predictors * (1 if self._zero_shot else 2))
-        rows = min(8 * _BREADTH[self.effort], shape.feedback)
+        runs = min(8 * _BREADTH[self.effort], shape.feedback) + planned_runs(shape, trials)
         return {
-            "task": shape.task_calls(rows=rows, candidates=trials),
+            "task": round(shape.calls_per_run * runs),
             "proposer": 1 + shape.predictors * self._proposals,
         }

@@ -1,11 +1,11 @@
 """Proposing instructions by predictors of our own, grounded in data and program (Opsahl-Ong et al. 2024, section 4.1).
 
 One step looks at rows of the data and sums them up; one writes an instruction from that summary, the program's text,
-the role of the step in it, worked examples, the instruction in force and a tip. Where we depart from MIPROv2:
+the role of the step in it, worked examples, the present instruction and a tip. Where we depart from MIPROv2:
 
-- the summary is one call on at most 20 rows; program and role are read off the graph and cost no call;
+- the summary is one call on at most 20 rows; program and role come from the graph and cost no call;
 - each proposal is shown other examples, at most 20, drawn evenly over the answers;
-- a proposal is kept as it came. It is passed over only if it is empty, a duplicate, or longer than the parameter takes.
+- a proposal is kept as it came. It is refused only if it is empty, a duplicate, or longer than the parameter takes.
 """
 
 from __future__ import annotations
@@ -101,19 +101,21 @@ class Proposal:
 
 
 def propose_instructions(study: Study, space: ParameterSpace, bank: DemoBank, *, count: int) -> dict[str, list[str]]:
-    """New instructions by parameter address: at most ``count`` for each predictor, fewer where some are passed over.
+    """New instructions by parameter address: at most ``count`` for each predictor, fewer where some are refused.
 
     Raises:
         BudgetExhausted: The budget ended before all were written.
     """
     wanted = [_proposal(study, parameter, number, bank) for parameter in instructions(space) for number in range(count)]
+    found: dict[str, list[str]] = {parameter.address: [] for parameter in instructions(space)}
+    if not wanted:
+        return found
     data = _summary(study)
     texts = study.propose(WRITE, [_context(study, proposal, data) for proposal in wanted], key="instruction")
-    found: dict[str, list[str]] = {parameter.address: [] for parameter in instructions(space)}
     for proposal, text in zip(wanted, texts, strict=True):
         kept = found[proposal.parameter.address]
         refusal = _refusal(proposal.parameter, text, kept)
-        if not refusal:
+        if text is not None and not refusal:
             kept.append(text)
         study.log(
             "proposal", parameter=proposal.parameter.address, number=proposal.number, tip=proposal.tip,

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import as_values, searched
 from treadle.optimizers.demo_sets import Recipe, fill, recipes
-from treadle.optimizers.optimizer import Shape, until_budget_ends
-from treadle.optimizers.rungs import best, halve
+from treadle.optimizers.rungs import best, halve, planned_runs
+from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
     from treadle.optimizers.demo_bank import DemoBank
 
@@ -71,7 +72,8 @@ class RandomSearch:
 
     def plan(self, shape: Shape) -> Mapping[str, int]:
         """The teacher's runs, and the choice between the candidates."""
-        return {"task": shape.task_calls(rows=min(self.rows, shape.feedback), candidates=self.sets)}
+        runs = min(self.rows, shape.feedback) + planned_runs(shape, self.sets)
+        return {"task": round(shape.calls_per_run * runs)}
 
 
 def _candidate(study: Study, space: ParameterSpace, bank: DemoBank, recipe: Recipe, number: int) -> Candidate:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Pending, Study
 
 SMALLEST = 12
@@ -32,6 +33,22 @@ def rungs(study: Study) -> tuple[tuple[str, ...], ...]:
     study.rng("rungs").shuffle(ids)  # a user's own split may be sorted by answer
     sizes = sorted({min(len(ids), max(SMALLEST, len(ids) // share)) for share in (4, 2, 1)})
     return tuple(tuple(ids[:size]) for size in sizes)
+
+
+def planned_runs(shape: Shape, candidates: int) -> float:
+    """Runs of the program that choosing between so many candidates takes."""
+    if shape.cross_fitted:
+        return candidates * shape.select
+    runs, left = 0.0, candidates
+    for share in (0.25, 0.25, 0.5):  # what each rung adds to the one below
+        runs += left * share * shape.select
+        left = _kept(left)
+    return runs
+
+
+def _kept(candidates: int) -> int:
+    """How many of so many go on to the next rung."""
+    return min(candidates, max(FINALISTS, (candidates + 1) // 2))
 
 
 def gain(study: Study, candidate: Candidate, start: Candidate, ids: Sequence[str]) -> float:
@@ -55,7 +72,7 @@ def halve(study: Study, candidates: Sequence[Candidate]) -> None:
     ladder = rungs(study)
     for ids in ladder:
         study.evaluate(left, ids)
-        left = ranked(study, left, ids)[: max(FINALISTS, (len(left) + 1) // 2)]
+        left = ranked(study, left, ids)[: _kept(len(left))]
 
 
 def best(study: Study, start: Candidate, candidates: Sequence[Candidate]) -> Candidate:

@@ -7,8 +7,10 @@ combinations are asked for does not depend on how long anything takes.
 from __future__ import annotations
 
 import collections
+import contextlib
 from typing import TYPE_CHECKING
 
+from treadle.compiler.errors import BudgetExhausted
 from treadle.optimizers.menu import Combination, Menu
 from treadle.optimizers.rungs import Flight, Heats
 from treadle.optimizers.tpe import Estimator
@@ -67,9 +69,18 @@ class Trials:
             self._land()
         self._heats.final()
 
+    def abandon(self) -> None:
+        """Wait for what is under way, as far as the budget reaches: it has been paid for."""
+        for _, flight in self._flights:
+            for _, _, pending in flight.groups:
+                with contextlib.suppress(BudgetExhausted):
+                    pending.wait()
+        self._flights.clear()
+
     def _land(self) -> None:
-        batch, flight = self._flights.popleft()
+        batch, flight = self._flights[0]
         self._heats.land(flight)
+        self._flights.popleft()
         for combination in batch:
             candidate = self._asked[combination]
             choice = dict(zip(self._menu.options, combination, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.nodes import Const, Graph, Input, Node, Op, Ref, Step
@@ -11,11 +11,30 @@ from treadle.compiler.signature import dump, type_name
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.nodes import Predictor
+    from treadle.compiler.signature import Signature
     from treadle.compiler.study.data import Example
-    from treadle.compiler.study.study import StudiedProgram
 
 
-def inputs_from_labels(program: StudiedProgram, name: str, example: Example) -> dict[str, JSON] | None:
+class Wired(Protocol):
+    """What is read of a program."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its inputs, its output and its docstring."""
+        ...
+
+    @property
+    def graph(self) -> Graph | None:
+        """Its graph; ``None`` in host mode."""
+        ...
+
+    @property
+    def predictors(self) -> Mapping[str, Predictor]:
+        """The predictors it calls, by name."""
+        ...
+
+
+def inputs_from_labels(program: Wired, name: str, example: Example) -> dict[str, JSON] | None:
     """A step's inputs where the example gives all of them: program inputs, constants, and labels of other steps.
 
     In a graph this follows the edges of the predictor's step, if it has one step and that stands in no region. In host
@@ -30,7 +49,7 @@ def inputs_from_labels(program: StudiedProgram, name: str, example: Example) -> 
     return found or None
 
 
-def _sources(program: StudiedProgram, name: str) -> Mapping[str, Node | str | None]:
+def _sources(program: Wired, name: str) -> Mapping[str, Node | str | None]:
     signature = program.predictors[name].signature
     if program.graph is None:
         return {slot.name: slot.name for slot in signature.inputs}
@@ -75,14 +94,25 @@ def _given(values: Mapping[str, object], name: str) -> tuple[JSON] | None:
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
-def program_in_words(program: StudiedProgram) -> str:
-    """The program for a reader who writes instructions: its source, or its steps where the source is not known."""
-    if program.source:
-        return program.source
-    return "\n".join(_promise(name, predictor) for name, predictor in sorted(program.predictors.items()))
+def program_in_words(program: Wired) -> str:
+    """The program for a reader who writes instructions: what it is for, and its steps with what they read.
+
+    It is told from the graph, not from the source, so it does not change when a local is renamed or a comment added.
+    """
+    signature = program.signature
+    head = [f"{signature.name}({signature.takes()}) -> {_returned(signature)}", signature.instruction]
+    steps = [f"Step {role_in_words(program, name)}" for name in _in_order(program)]
+    return "\n\n".join(part for part in (*head, *steps) if part)
 
 
-def role_in_words(program: StudiedProgram, name: str) -> str:
+def _in_order(program: Wired) -> list[str]:
+    """Predictors in the order of their first steps; by name in host mode."""
+    if program.graph is None:
+        return sorted(program.predictors)
+    return list(dict.fromkeys(step.predictor for step in program.graph.steps()))
+
+
+def role_in_words(program: Wired, name: str) -> str:
     """What a predictor's step reads and who reads its answer, from the graph; only what it promises in host mode."""
     promise = _promise(name, program.predictors[name])
     if program.graph is None:
@@ -92,8 +122,11 @@ def role_in_words(program: StudiedProgram, name: str) -> str:
 
 
 def _promise(name: str, predictor: Predictor) -> str:
-    outputs = ", ".join(f"{slot.name}: {type_name(slot.annotation)}" for slot in predictor.signature.outputs)
-    return f"{name}({predictor.signature.takes()}) -> {outputs}"
+    return f"{name}({predictor.signature.takes()}) -> {_returned(predictor.signature)}"
+
+
+def _returned(signature: Signature) -> str:
+    return ", ".join(type_name(slot.annotation) for slot in signature.outputs)
 
 
 def _reads(graph: Graph, name: str) -> Iterator[str]:

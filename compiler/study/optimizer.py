@@ -1,4 +1,4 @@
-"""What an optimizer is, and what ends one.
+"""What an optimizer is. Here, below the optimizers, because the driver takes one without knowing any.
 
 An optimizer is a frozen dataclass whose fields are its settings. It owns its loop, and everything it spends, draws at
 random, learns and writes down goes through the study it is given; so it can be stopped after any call and run again.
@@ -6,12 +6,9 @@ random, learns and writes down goes through the study it is given; so it can be 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
-
-from treadle.compiler.errors import BudgetExhausted
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
@@ -36,13 +33,6 @@ class Shape:
     select: int
     cross_fitted: bool
 
-    def task_calls(self, *, rows: int = 0, candidates: int = 0) -> int:
-        """LM calls of running ``rows`` examples once, and of choosing between ``candidates`` on the select examples."""
-        share = (
-            1.0 if self.cross_fitted else 0.5
-        )  # halving: all on a quarter, half of them on another, a quarter on all
-        return round(self.calls_per_run * (rows + candidates * self.select * share))
-
 
 class Optimizer(Protocol):
     """A search algorithm. One object may be used for any number of searches; it keeps nothing between them."""
@@ -66,12 +56,3 @@ class Optimizer(Protocol):
         Runs of the input program on the select examples, and the verdict's, are not among them.
         """
         ...
-
-
-@contextlib.contextmanager
-def until_budget_ends(study: Study) -> Iterator[None]:
-    """A search's body: where the budget runs out inside it, the search goes on behind it with what is known."""
-    try:
-        yield
-    except BudgetExhausted as error:
-        study.log("budget_ended", reason=str(error))

@@ -1,0 +1,46 @@
+import random
+
+from treadle.compiler.prompt.demo import Demo
+from treadle.optimizers.demo_bank import DemoBank, Worked
+from treadle.optimizers.demo_sets import Recipe, fill, recipes
+
+
+def pool(origin: str, count: int) -> tuple[Worked, ...]:
+    return tuple(
+        Worked(demo=Demo(inputs={"x": n}, outputs={"y": f"a{n % 3}"}, origin=origin), example=f"e{n}")
+        for n in range(count)
+    )
+
+
+BANK = DemoBank(labelled={"p": pool("labelled", 12)}, bootstrapped={"p": pool("bootstrapped", 6)})
+
+
+def test_the_first_sets_are_labelled_only_and_bootstrapped_as_they_passed() -> None:
+    first, second, *rest = recipes(9, max_bootstrapped=4, max_labeled=8, rng=random.Random(0))
+    assert (first.bootstrapped, first.size) == (0, 8)
+    assert (second.bootstrapped, second.shuffled) == (4, False)
+    assert len(rest) == 7
+    assert all(1 <= recipe.bootstrapped <= 4 and recipe.shuffled for recipe in rest)
+    assert len({recipe.bootstrapped for recipe in rest}) > 1
+
+
+def test_few_sets_are_the_first_ones() -> None:
+    assert len(recipes(1, max_bootstrapped=4, max_labeled=8, rng=random.Random(0))) == 1
+    assert recipes(0, max_bootstrapped=4, max_labeled=8, rng=random.Random(0)) == []
+
+
+def test_labelled_demos_fill_a_set_with_examples_not_yet_in_it() -> None:
+    shown = fill(BANK, "p", Recipe(bootstrapped=3, size=8), random.Random(0))
+    assert [w.demo.origin for w in shown] == ["bootstrapped"] * 3 + ["labelled"] * 5
+    assert len({w.example for w in shown}) == 8
+
+
+def test_an_unshuffled_set_takes_the_first_that_passed() -> None:
+    shown = fill(BANK, "p", Recipe(bootstrapped=4, size=4, shuffled=False), random.Random(0))
+    assert [w.example for w in shown] == ["e0", "e1", "e2", "e3"]
+
+
+def test_a_set_is_short_where_the_bank_is() -> None:
+    assert len(fill(BANK, "p", Recipe(bootstrapped=0, size=100), random.Random(0))) == 12
+    assert fill(BANK, "nobody", Recipe(bootstrapped=2, size=4), random.Random(0)) == []
+    assert fill(BANK, "p", Recipe(bootstrapped=0, size=0), random.Random(0)) == []

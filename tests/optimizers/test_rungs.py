@@ -1,0 +1,102 @@
+from tests.optimizers.program import START, OpenLab, space
+from tests.optimizers.world import KEYWORDS
+from treadle.compiler.graph.parameters import Candidate
+from treadle.optimizers.rungs import FINALISTS, Heats, best, gain, halve, ranked, rungs
+
+
+def knowing(*words: str) -> Candidate:
+    """The program told the teams of some keywords: the more, the better."""
+    text = "\n".join(f"{word}: {KEYWORDS[word]}" for word in words)
+    return space().candidate({"triage.instruction": text}, parents=(START.id,), origin="test")
+
+
+LADDER = [knowing(*list(KEYWORDS)[:count]) for count in range(1, 12)]
+BEST = LADDER[-1]
+
+
+def test_under_100_examples_there_is_one_rung(lab: OpenLab) -> None:
+    study = lab(count=99).study
+    assert rungs(study) == (tuple(study.splits.select),)
+
+
+def test_from_100_on_each_rung_begins_the_next(lab: OpenLab) -> None:
+    study = lab(count=200).study
+    first, second, last = rungs(study)
+    assert (len(first), len(second), len(last)) == (18, 37, 74)
+    assert (last[:18], last[:37]) == (first, second)
+    assert sorted(last) == sorted(study.splits.select)
+    assert rungs(study) == (first, second, last)
+
+
+def test_a_rung_has_at_least_twelve_examples(lab: OpenLab) -> None:
+    assert [len(ids) for ids in rungs(lab(count=100).study)] == [12, 18, 37]
+
+
+def test_the_winner_is_who_gains_most_and_nobody_without_a_gain(lab: OpenLab) -> None:
+    study = lab().study
+    ids = study.splits.select
+    worse = space().candidate({"triage.instruction": "k0: T2\nk4: T2\nk8: T2"})
+    study.evaluate([START, *LADDER, worse], ids)
+    assert best(study, START, LADDER) == study.table.best(LADDER, ids)
+    assert best(study, START, []) == START
+    assert best(study, START, [worse]) == START
+
+
+def test_who_has_not_been_measured_in_full_cannot_win_where_the_verdict_is_cross_fitted(lab: OpenLab) -> None:
+    study = lab().study
+    study.evaluate([START], study.splits.select)
+    study.evaluate([BEST], study.splits.select[:-1])
+    assert best(study, START, [BEST]) == START
+
+
+def test_a_gain_on_few_examples_counts_for_less(lab: OpenLab) -> None:
+    study = lab().study
+    study.evaluate([START, knowing(*KEYWORDS)], study.splits.select)
+    missed = [i for i in study.splits.select if study.table.outcomes(START, [i])[0].value == 0.0]
+    few, many = (gain(study, knowing(*KEYWORDS), START, ids) for ids in (missed[:2], missed))
+    assert 0 < few < many < 0.5
+
+
+def test_ranks_are_by_mean_and_the_earlier_first_in_a_tie(lab: OpenLab) -> None:
+    study = lab().study
+    twins = [space().candidate({"reply.instruction": text}) for text in ("One.", "Two.")]
+    ids = study.splits.select
+    study.evaluate([*twins, BEST], ids)
+    assert ranked(study, [*twins, BEST], ids) == [BEST, *twins]
+    assert ranked(study, [BEST, *twins[::-1]], ids) == [BEST, *twins[::-1]]
+
+
+def test_halving_drops_the_worse_half_and_measures_the_finalists_in_full(lab: OpenLab) -> None:
+    study = lab(count=200).study
+    halve(study, LADDER)
+    sizes = [len(study.table.outcomes(candidate)) for candidate in LADDER]
+    assert (sizes.count(18), sizes.count(37), sizes.count(74)) == (5, 2, FINALISTS)
+    assert sizes[-1] == 74
+
+
+def test_heats_move_the_better_half_up_and_count_only_what_has_landed(lab: OpenLab) -> None:
+    study = lab(count=200).study
+    study.evaluate([START], study.splits.select)
+    heats = Heats(study, START)
+    first, second = heats.send(LADDER[:6]), heats.send(LADDER[6:])
+    assert all(heats.gain(candidate) is None for candidate in LADDER)
+    assert not heats.can_deepen(LADDER[0])
+    heats.land(first)
+    assert [heats.gain(candidate) is None for candidate in LADDER] == [False] * 6 + [True] * 5
+    assert heats.can_deepen(LADDER[0])
+    third = heats.send([])
+    assert [(rung, len(group)) for rung, group, _ in third.groups] == [(1, 3)]
+    heats.land(second)
+    heats.land(third)
+    heats.final()
+    complete = [candidate for candidate in LADDER if study.table.covers(candidate, study.splits.select)]
+    assert len(complete) == FINALISTS
+    assert BEST in complete
+
+
+def test_with_one_rung_nothing_is_deepened(lab: OpenLab) -> None:
+    study = lab().study
+    heats = Heats(study, START)
+    heats.land(heats.send(LADDER[:2]))
+    assert not heats.can_deepen(LADDER[0])
+    assert heats.send([]).groups == []
