@@ -72,15 +72,18 @@ GRAPH = Graph(
 )
 
 
+SIGNATURE = Signature(
+    name="support", inputs=(TICKET,), outputs=(Slot(name="support", annotation=str),), instruction="Answer tickets."
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Support:
     """What a study shows optimizers of the program."""
 
     graph: Graph | None = GRAPH
     predictors: Mapping[str, Predictor] = dataclasses.field(default_factory=lambda: PREDICTORS)
-    signature: Signature = Signature(
-        name="support", inputs=(TICKET,), outputs=(Slot(name="support", annotation=str),), instruction="Answer tickets."
-    )
+    signature: Signature = SIGNATURE
 
 
 def space() -> ParameterSpace:

@@ -1,3 +1,4 @@
+import random
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ import pytest
 
 from tests.optimizers.conformance import OptimizerConformance
 from tests.optimizers.program import OpenLab, space
+from treadle.compiler.canonical import JSON
 from treadle.compiler.study.optimizer import Shape
 from treadle.optimizers.mipro import MIPRO, Effort
 
@@ -87,7 +89,12 @@ def test_at_most_a_quarter_of_the_trials_is_random(lab: OpenLab, monkeypatch: py
     drawn: list[str] = []
     study = lab(count=30).study
     draw = study.rng
-    monkeypatch.setattr(study, "rng", lambda name, *key: (drawn.append(name), draw(name, *key))[1])
+
+    def noted(name: str, *key: JSON) -> random.Random:
+        drawn.append(name)
+        return draw(name, *key)
+
+    monkeypatch.setattr(study, "rng", noted)
     MIPRO(trials=24).search(study, space())
     assert drawn.count("mipro.tpe") == 18
 

@@ -1,8 +1,8 @@
 """A small planted world: two steps whose answers depend on what their prompts say, and a proposer that reads examples.
 
 ``triage`` knows the team of a keyword only if its instruction has the line ``k3: T2`` or a demo shows the keyword.
-``reply`` knows a team's code in the same way. The proposer writes such lines for two thirds of the examples it is shown,
-and knows nothing else. So the program scores 1/8 as it is, and every demo and every proposal moves it by itself.
+``reply`` knows a team's code in the same way. The proposer writes such lines for two thirds of the examples it is
+shown, and knows nothing else. So the program scores 1/8 as it is, and every demo and every proposal moves it by itself.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _instruction(asked: Mapping[str, str], key: str) -> str:
 
 def fields(text: str) -> dict[str, str]:
     """The inputs in a message."""
-    return {name: body for name, body in re.findall(r"<(\w+)>\n(.*?)\n</\1>", text, re.DOTALL)}
+    return dict(re.findall(r"<(\w+)>\n(.*?)\n</\1>", text, re.DOTALL))
 
 
 def _lines(system: str) -> dict[str, str]:
