@@ -107,7 +107,7 @@ def test_temperature_adds_noise_that_differs_by_sample_and_a_vote_gets_most_of_i
         return found
 
     sure = [asked(text, "", 0.0) for text, _ in rows]
-    hot = [[asked(text, str(n), 3.0) for n in range(9)] for text, _ in rows]
+    hot = [[asked(text, str(n), 1.5) for n in range(9)] for text, _ in rows]
     voted = [Counter(samples).most_common(1)[0][0] for samples in hot]
     right = {
         name: sum(found == team for found, (_, team) in zip(answers, rows, strict=True))
@@ -115,7 +115,7 @@ def test_temperature_adds_noise_that_differs_by_sample_and_a_vote_gets_most_of_i
     }
     assert right["sure"] == 60
     assert right["one"] < right["voted"] <= right["sure"]
-    assert hot == [[asked(text, str(n), 3.0) for n in range(9)] for text, _ in rows]
+    assert hot == [[asked(text, str(n), 1.5) for n in range(9)] for text, _ in rows]
 
 
 def test_no_temperature_is_temperature_zero() -> None:
