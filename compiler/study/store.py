@@ -215,16 +215,31 @@ def _mark(table: str, key: str, body: bytes) -> bytes:
 
 def _connect(place: str, *, uri: bool = False) -> sqlite3.Connection:
     # The study is opened by the user's thread and used by the event loop's: one after the other, never both.
-    return sqlite3.connect(place, isolation_level=None, check_same_thread=False, uri=uri, timeout=5.0)
+    connection = sqlite3.connect(place, isolation_level=None, check_same_thread=False, uri=uri, timeout=5.0)
+    connection.text_factory = _decoded  # a damaged file may hold anything
+    return connection
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 def _with_tables(connection: sqlite3.Connection) -> sqlite3.Connection:
+    known = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
     for table in get_args(Table):
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body TEXT, mark BLOB) WITHOUT ROWID"
-        )
+        definition = f"CREATE TABLE {table} (key TEXT PRIMARY KEY, body TEXT, mark BLOB) WITHOUT ROWID"
+        if table not in known:
+            connection.execute(definition)
+        elif known[table] != definition:
+            raise _damage(f"the definition of {table} is not ours")
     connection.execute(f"PRAGMA user_version = {_FORMAT}")
     return connection
+
+
+def _damage(text: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _open_file(path: Path) -> sqlite3.Connection:
@@ -255,9 +270,7 @@ def _open_file(path: Path) -> sqlite3.Connection:
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # so that it is told like any damage
-        raise error
+        raise _damage(verdict)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in (0, _FORMAT):
         msg = f"{path} was written by another version of Treadle (format {version}, this one writes {_FORMAT})"

@@ -29,7 +29,7 @@ def scores(outcomes: Any) -> list[list[float | None]]:
     return [[outcome.score for outcome in row] for row in outcomes]
 
 
-# --- measuring ------------------------------------------------------------------------------------------------------------
+# --- measuring -------------------------------------------------------------------------------------------------------
 
 
 def test_evaluates_by_candidate_then_example_and_fills_the_table() -> None:
@@ -77,10 +77,11 @@ def test_traces_of_a_measured_cell_cost_no_call() -> None:
         assert (runner.runs, provider.calls) == (2 * len(s.splits.select), len(s.splits.select))
 
 
-@pytest.mark.parametrize("settings", [{"concurrency": 1}, {"concurrency": 8}, {"concurrency": 64}])
-def test_results_do_not_depend_on_concurrency_or_completion_order(settings: dict[str, int]) -> None:
-    def search(scramble: int | None, **settings: int) -> tuple[Any, ...]:
-        with study(Chain(Provider(scramble=scramble).lm(), 3), examples=20, budget=Budget(calls=160), **settings) as s:
+@pytest.mark.parametrize("concurrency", [1, 8, 64])
+def test_results_do_not_depend_on_concurrency_or_completion_order(concurrency: int) -> None:
+    def search(scramble: int | None, concurrency: int) -> tuple[Any, ...]:
+        runner = Chain(Provider(scramble=scramble).lm(), 3)
+        with study(runner, examples=20, budget=Budget(calls=160), concurrency=concurrency) as s:
             first, second = s.start([A, B], s.splits.select), s.start([B, C], s.splits.select)
             texts = s.propose(WRITE, [{"topic": "x"}, {"topic": "y"}], key="k")
             found = [scores(first.wait())]
@@ -88,7 +89,7 @@ def test_results_do_not_depend_on_concurrency_or_completion_order(settings: dict
                 second.wait()
             return (*found, texts, [len(s.table.outcomes(c)) for c in (A, B, C)], s.spend.search, s.spend.by_role)
 
-    assert search(5, **settings) == search(None, concurrency=3)
+    assert search(5, concurrency) == search(None, 3)
 
 
 def test_concurrency_bounds_the_calls_in_flight() -> None:
@@ -121,7 +122,7 @@ def test_only_examples_of_the_search_may_be_used() -> None:
         assert len(s.table.outcomes(A)) == 3
 
 
-# --- failures -------------------------------------------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------------------------------------
 
 
 def raising(example: Any, prediction: Any) -> float:
@@ -273,7 +274,7 @@ def test_a_missing_lm_stops_the_study_with_its_own_error() -> None:
         s.evaluate([A], s.splits.select)
 
 
-# --- proposing ------------------------------------------------------------------------------------------------------------
+# --- proposing -------------------------------------------------------------------------------------------------------
 
 
 def test_proposals_come_in_order_and_none_where_the_reply_never_fitted() -> None:
@@ -298,7 +299,7 @@ def test_a_generator_depends_on_seed_name_and_key_alone() -> None:
         assert len({s.rng(*key).random() for s in (one, two) for key in (("x",), ("x", 1), ("y",))}) == 6
 
 
-# --- budget ---------------------------------------------------------------------------------------------------------------
+# --- budget ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_cut_at_the_same_place_every_time() -> None:
@@ -403,16 +404,15 @@ def test_a_time_limit_is_looked_at_between_batches_and_obeyed_in_a_rerun(tmp_pat
                     s.evaluate([one], s.splits.select)
                     done.append(one.id)
                 except BudgetExhausted as error:
-                    assert "time is up" in str(error)
+                    done.append(str(error)[:14])
                 clock.now += passes
         return done
 
-    assert search(FakeClock(), 6) == [A.id, B.id]
-    assert search(FakeClock(), 0) == [A.id, B.id]
-    assert search(FakeClock(), 1000) == [A.id, B.id]
+    for passes in (6, 0, 1000):
+        assert search(FakeClock(), passes) == [A.id, B.id, "the time is up"]
 
 
-# --- resuming -------------------------------------------------------------------------------------------------------------
+# --- resuming --------------------------------------------------------------------------------------------------------
 
 
 def whole(s: Study) -> tuple[Any, ...]:
@@ -444,12 +444,10 @@ def test_only_write_leaves_something_behind(tmp_path: Path) -> None:
         s.evaluate([A], s.splits.select)
         s.evaluate([B], s.splits.select)
         assert provider.calls == 8
-    with (
-        study(Chain(provider.lm()), folder=tmp_path, mode="replay") as s,
-        pytest.raises(StudyError, match="a replay sends nothing"),
-    ):
+    with study(Chain(provider.lm()), folder=tmp_path, mode="replay") as s:
         s.evaluate([A], s.splits.select)
-        s.evaluate([B], s.splits.select)
+        with pytest.raises(StudyError, match="a replay sends nothing"):
+            s.evaluate([B], s.splits.select)
     with study(Chain(provider.lm()), folder=tmp_path, mode="off") as s:
         s.evaluate([A], s.splits.select)
         s.evaluate([A], s.splits.select, traces=True)
@@ -482,9 +480,9 @@ def test_the_folder_of_another_study_is_refused(tmp_path: Path, part: str) -> No
 
 def test_a_larger_budget_is_a_new_search_that_pays_for_nothing_twice(tmp_path: Path) -> None:
     provider = Provider()
-    with study(Chain(provider.lm()), examples=12, folder=tmp_path, budget=Budget(calls=10)) as s:
-        with pytest.raises(BudgetExhausted):
-            s.evaluate([A], s.splits.select)
+    small = study(Chain(provider.lm()), examples=12, folder=tmp_path, budget=Budget(calls=10))
+    with small as s, pytest.raises(BudgetExhausted):
+        s.evaluate([A], s.splits.select)
     with study(Chain(provider.lm()), examples=12, folder=tmp_path, budget=Budget(calls=30)) as s:
         s.evaluate([A, B], s.splits.select)
         assert s.spend.sent.calls == provider.calls == 20

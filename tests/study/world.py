@@ -49,7 +49,9 @@ QUESTION = Slot(name="question", annotation=str)
 class Provider:
     """Counts what it is asked; answers with a function of the request, in scrambled order if told so."""
 
-    def __init__(self, *, scramble: int | None = None, fail: Callable[[Request, int], Exception | None] | None = None):
+    def __init__(
+        self, *, scramble: int | None = None, fail: Callable[[Request, int], Exception | None] | None = None
+    ) -> None:
         self.asked: Counter[str] = Counter()
         self.in_flight = 0
         self.most_in_flight = 0
