@@ -182,6 +182,7 @@ def _tag(name: str, text: str) -> str:
 # --- the template ----------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def _template_text() -> str:
     folder = importlib.resources.files("treadle.compiler.prompt")
     return folder.joinpath("templates", "chat.jinja").read_text(encoding="utf-8")

@@ -1,0 +1,67 @@
+"""Contents: what a program file says, as values. Made from a document when reading and from a program when writing.
+
+What can be written down of a program, and nothing of the process that runs it: no function, no LM, no key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+from treadle.compiler.artifact.document import ModelDocument, Provenance
+from treadle.compiler.errors import ArtifactError
+from treadle.compiler.graph.bind import effective
+from treadle.compiler.graph.nodes import Graph, Predictor
+from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.rewrite import edited
+from treadle.compiler.signature import Signature
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contents:
+    """A program as a file holds it.
+
+    Attributes:
+        name: The program's name.
+        capture: Whether it is a graph or runs as its Python function.
+        signature: Its inputs and its output.
+        graph: The base graph, before any edit; ``None`` in host mode.
+        predictors: Its predictors as declared, by name.
+        candidate: What search has chosen.
+        ops: Names of the plain Python functions it calls, sorted.
+        program_hash: Of the base graph, or of the function's source.
+        model: Name of the LM in force when it was written; ``None`` where there was none.
+        models: How each LM was called, by name.
+        template: Id and hash of the chat template.
+        provenance: Where it comes from.
+    """
+
+    name: str
+    capture: Literal["graph", "host"]
+    signature: Signature
+    graph: Graph | None
+    predictors: Mapping[str, Predictor]
+    candidate: Candidate
+    ops: tuple[str, ...]
+    program_hash: str
+    model: str | None
+    models: Mapping[str, ModelDocument]
+    template: tuple[str, str]
+    provenance: Provenance
+
+    def in_force(self, predictor: str) -> Predictor:
+        """The predictor with what search has chosen for it."""
+        return effective(predictor, self.predictors[predictor], self.candidate.values)
+
+    def edited_graph(self) -> Graph:
+        """The graph with the accepted edits.
+
+        Raises:
+            ArtifactError: There is none: the program runs in host mode.
+            GraphError: An edit does not fit the graph.
+        """
+        if self.graph is None:
+            msg = f"{self.name!r} runs as its Python function and has no graph"
+            raise ArtifactError(msg)
+        return edited(self.graph, self.candidate.values)

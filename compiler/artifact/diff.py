@@ -1,0 +1,278 @@
+"""What has changed between two programs, said as a person would: how steps are answered, what they are told and shown.
+
+Both sides may be programs, or files written at any time. The comparison is of what is in force: the declaration with
+what search has chosen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from treadle.compiler.artifact.contents import Contents
+from treadle.compiler.artifact.outline import outline
+from treadle.compiler.canonical import JSON, canonical
+from treadle.compiler.escape import line, plain
+from treadle.compiler.graph.bind import demos_of
+from treadle.compiler.graph.nodes import Predictor
+from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.module import Module, module_from_json
+from treadle.compiler.prompt.demo import Demo
+from treadle.compiler.signature import Signature, Slot, type_name
+
+if TYPE_CHECKING:
+    from treadle.compiler.frontend.program import Program
+
+WIDTH = 100
+"""Columns a line of text may take."""
+_UNCHANGED_SHOWN = 1
+"""Unchanged lines shown around a change."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that differs.
+
+    Attributes:
+        subject: A predictor's name; empty for the program as a whole.
+        what: What differs: ``"instruction"``, ``"demos"``, ``"answered by"``, …
+        lines: What was, marked ``"- "``; what is, marked ``"+ "``; what stays, marked ``"  "``.
+    """
+
+    subject: str
+    what: str
+    lines: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Diff:
+    """All that differs between two programs; false where nothing does. ``str`` gives the text."""
+
+    changes: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def __str__(self) -> str:
+        if not self.changes:
+            return "no differences"
+        return plain("\n".join(_text(self.changes)))
+
+    def to_json(self) -> list[JSON]:
+        """The changes as data."""
+        return [{"subject": c.subject, "what": c.what, "lines": list(c.lines)} for c in self.changes]
+
+
+def _text(changes: Sequence[Change]) -> Iterator[str]:
+    subject = None
+    for change in changes:
+        if change.subject != subject:
+            yield from ([""] if subject is not None else [])
+            yield change.subject or "the program"
+            subject = change.subject
+        yield f"  {change.what}"
+        yield from (f"    {row}" for row in change.lines)
+
+
+def compare(a: Contents, b: Contents) -> Diff:
+    """What is different in ``b``, seen from ``a``."""
+    changes = [*_program(a, b)]
+    for name in dict.fromkeys((*a.predictors, *b.predictors)):
+        if name in a.predictors and name in b.predictors:
+            changes.extend(_predictor(name, a, b))
+    return Diff(tuple(changes))
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+
+def _program(a: Contents, b: Contents) -> Iterator[Change]:
+    yield from _change("", "inputs and output", fields_in_words(a.signature), fields_in_words(b.signature))
+    yield from _change("", "predictors", list(a.predictors), list(b.predictors))
+    yield from _change("", "ops", list(a.ops), list(b.ops))
+    yield from _flow(a, b)
+    yield from _change("", "model", _maybe(a.model), _maybe(b.model))
+    edits = (".edits",)
+    yield from _change("", "edits", _values(a.candidate, edits), _values(b.candidate, edits))
+    if a.template != b.template:
+        yield Change(subject="", what="chat template", lines=(f"- {a.template[0]}", f"+ {b.template[0]}"))
+
+
+def _flow(a: Contents, b: Contents) -> Iterator[Change]:
+    if a.capture != b.capture:
+        yield from _change("", "capture", [a.capture], [b.capture])
+    elif a.graph is not None and b.graph is not None:
+        yield from _text_change("", "flow", outline(a.graph), outline(b.graph))
+    elif a.program_hash != b.program_hash:
+        yield Change(subject="", what="source", lines=("  the function's text has changed",))
+
+
+def fields_in_words(signature: Signature) -> list[str]:
+    """The fields as a function would declare them, outputs behind an arrow."""
+
+    def shown(slot: Slot, arrow: str) -> str:
+        default = "" if slot.required else f" = {line(json.dumps(slot.dump(slot.default)), 40)}"
+        return f"{arrow}{slot.name}: {type_name(slot.annotation)}{default}"
+
+    return [*(shown(slot, "") for slot in signature.inputs), *(shown(slot, "→ ") for slot in signature.outputs)]
+
+
+# --- one predictor ---------------------------------------------------------------------------------------------------
+
+
+def _predictor(name: str, a: Contents, b: Contents) -> Iterator[Change]:
+    old, new = a.in_force(name), b.in_force(name)
+    yield from _change(name, "fields", fields_in_words(old.signature), fields_in_words(new.signature))
+    if _meant(old.module) != _meant(new.module):
+        yield from _change(name, "answered by", [in_words(old.module)], [in_words(new.module)])
+    yield from _change(name, "model", _maybe(old.model), _maybe(new.model))
+    for setting in ("temperature", "max_tokens"):
+        yield from _change(name, setting, _maybe(getattr(old, setting)), _maybe(getattr(new, setting)))
+    yield from _change(name, "also reads", _edges(name, a.candidate), _edges(name, b.candidate))
+    yield from _instruction(name, "instruction", old.signature.instruction, new.signature.instruction)
+    yield from _demos(name, "demos", old.demos, new.demos)
+    yield from _inner(name, a, b)
+
+
+def _edges(name: str, candidate: Candidate) -> list[str]:
+    prefix = f"{name}.from_"
+    return [
+        address.removeprefix(prefix) for address, on in candidate.values.items() if address.startswith(prefix) and on
+    ]
+
+
+def _inner(name: str, a: Contents, b: Contents) -> Iterator[Change]:
+    """What search has chosen for the calls inside the predictor's module, and for its knobs."""
+    old, new = a.candidate.values, b.candidate.values
+    for address in sorted({*old, *new}):
+        if not address.startswith(f"{name}/") or canonical(old.get(address)) == canonical(new.get(address)):
+            continue
+        where, _, field = address.removeprefix(f"{name}/").rpartition(".")
+        if field == "instruction":
+            yield from _instruction(name, f"instruction of {where}", _str(old, address), _str(new, address))
+        elif field == "demos":
+            yield from _demos(name, f"demos of {where}", _demos_at(old, address), _demos_at(new, address))
+        else:
+            yield from _change(
+                name, f"{where}.{field}", _values(a.candidate, (address,)), _values(b.candidate, (address,))
+            )
+
+
+def _str(values: Mapping[str, JSON], address: str) -> str:
+    return str(values.get(address, "") or "")
+
+
+def _demos_at(values: Mapping[str, JSON], address: str) -> tuple[Demo, ...]:
+    return demos_of(values.get(address) or [])
+
+
+def _instruction(name: str, what: str, old: str, new: str) -> Iterator[Change]:
+    yield from _text_change(name, what, wrapped(old), wrapped(new))
+
+
+def wrapped(text: str) -> list[str]:
+    """A text as lines of at most ``WIDTH`` columns; none for no text."""
+    rows: list[str] = []
+    for row in text.split("\n"):
+        rows.extend(textwrap.wrap(row, WIDTH, break_long_words=False, break_on_hyphens=False) or [""])
+    return rows if text else []
+
+
+def _demos(name: str, what: str, old: Sequence[Demo], new: Sequence[Demo]) -> Iterator[Change]:
+    before, after = {_key(demo): demo for demo in old}, {_key(demo): demo for demo in new}
+    gone = [demo for key, demo in before.items() if key not in after]
+    come = [demo for key, demo in after.items() if key not in before]
+    if gone or come:
+        counts = [f"{len(demos)} {word}" for demos, word in ((gone, "removed"), (come, "added")) if demos]
+        rows = [*(f"- {demo_in_words(demo)}" for demo in gone), *(f"+ {demo_in_words(demo)}" for demo in come)]
+        yield Change(subject=name, what=f"{what}: {', '.join(counts)}", lines=tuple(rows))
+    elif list(before) != list(after):
+        yield Change(subject=name, what=what, lines=("  the same, in another order",))
+
+
+def _key(demo: Demo) -> str:
+    return canonical([demo.inputs, demo.outputs])
+
+
+def demo_in_words(demo: Demo) -> str:
+    """A demo on one line."""
+
+    def side(fields: Mapping[str, JSON], limit: int) -> str:
+        return ", ".join(f"{name}: {line(_short(value), limit)}" for name, value in fields.items())
+
+    return f"{side(demo.inputs, 60)} → {side(demo.outputs, 60)} ({demo.origin})"
+
+
+def _short(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _maybe(value: object) -> list[str]:
+    return [] if value is None else [str(value)]
+
+
+def _values(candidate: Candidate, addresses: Sequence[str]) -> list[str]:
+    return [line(_short(candidate.values[address]), 200) for address in addresses if address in candidate.values]
+
+
+def _change(subject: str, what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
+    """Rows that were and rows that are, where they differ."""
+    if list(old) != list(new):
+        gone, come = [row for row in old if row not in new], [row for row in new if row not in old]
+        rows = [*(f"- {row}" for row in gone), *(f"+ {row}" for row in come)]
+        yield Change(subject=subject, what=what, lines=tuple(rows) or ("  the same, in another order",))
+
+
+def _text_change(subject: str, what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
+    """A unified diff of two texts, without headers."""
+    if list(old) != list(new):
+        rows = list(difflib.unified_diff(old, new, lineterm="", n=_UNCHANGED_SHOWN))[2:]
+        marked = ("  …" if row.startswith("@@") else f"{row[0]} {row[1:]}" for row in rows)
+        kept = list(marked)
+        yield Change(subject=subject, what=what, lines=tuple(kept[1:] if kept and kept[0] == "  …" else kept))
+
+
+def _meant(module: Mapping[str, JSON] | None) -> str:
+    return canonical(module if module is not None else {"module": "predict"})
+
+
+def in_words(module: Mapping[str, JSON] | None) -> str:
+    """A module expression as its author would write it.
+
+    >>> in_words(None), in_words({"module": "predict"})
+    ('Predict()', 'Predict()')
+    """
+    return _constructor(module_from_json(module if module is not None else {"module": "predict"}))
+
+
+def _constructor(module: Module) -> str:
+    parts = []
+    for name, field in type(module).model_fields.items():
+        value = getattr(module, name)
+        if value == field.get_default():
+            continue
+        shown = _constructor(value) if isinstance(value, Module) else repr(value)
+        parts.append(shown if name == "inner" else f"{name}={shown}")
+    return f"{type(module).__name__}({', '.join(parts)})"
+
+
+def declared_change(name: str, old: Predictor, new: Predictor) -> Diff:
+    """What has changed in a predictor's declared fields."""
+    return Diff(tuple(_change(name, "fields", fields_in_words(old.signature), fields_in_words(new.signature))))
+
+
+def diff(a: Program[..., Any], b: Program[..., Any]) -> Diff:
+    """What is different in program ``b``, seen from ``a``; false where nothing is, and ``str`` gives the text.
+
+    >>> print(treadle.diff(support, compiled))  # doctest: +SKIP
+    """
+    from treadle.compiler.artifact.emit import contents_of
+
+    return compare(contents_of(a), contents_of(b))

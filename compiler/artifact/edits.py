@@ -1,0 +1,76 @@
+"""Structure changes in a candidate, as the named rewrites a file shows.
+
+A candidate says ``reply.module`` and ``reply.from_triage``; a file says *answer reply by another module* and *let reply
+read triage*, because that is what a person compares. A list of edits of data edges stands behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.errors import ArtifactError
+from treadle.compiler.graph.rewrite import EDITS, rewrites_of
+from treadle.compiler.prompt.render import CONTEXT_PREFIX
+
+SWAP, ADD_EDGE, PRUNE_EDGE = "swap_module", "add_context_edge", "prune_context_edge"
+
+
+def split(values: Mapping[str, JSON]) -> tuple[list[dict[str, JSON]], dict[str, JSON]]:
+    """A candidate's values as edits and all others, both in canonical order."""
+    edits = [rewrite.to_json() for rewrite in rewrites_of(values)]
+    return edits, {address: values[address] for address in sorted(values) if not _is_structure(address)}
+
+
+def _is_structure(address: str) -> bool:
+    target, _, field = address.rpartition(".")
+    if address == EDITS:
+        return True
+    return "/" not in address and bool(target) and (field == "module" or field.startswith(CONTEXT_PREFIX))
+
+
+def joined(edits: Sequence[Mapping[str, Any]], parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The candidate's values that ``split`` made into these.
+
+    Raises:
+        ArtifactError: An edit lacks its argument, or a parameter belongs among the edits.
+    """
+    values: dict[str, JSON] = {}
+    others: list[JSON] = []
+    for index, edit in enumerate(edits):
+        for address, value in _values(edit, f"$.edits[{index}]"):
+            if not address:
+                others.append(value)
+            elif address in values:
+                msg = f"changes {edit['target']!r} a second time"
+                raise ArtifactError(msg, f"$.edits[{index}]")
+            else:
+                values[address] = value
+    for address, value in parameters.items():
+        if _is_structure(address):
+            msg = f"{address!r} is a change of structure: it stands under edits"
+            raise ArtifactError(msg, "$.parameters")
+        values[address] = value
+    if others:
+        values[EDITS] = others
+    return values
+
+
+def _values(edit: Mapping[str, Any], path: str) -> Iterator[tuple[str, JSON]]:
+    """Address and value of one edit; an empty address for one of ``.edits``."""
+    needed = {SWAP: "module", ADD_EDGE: "source", PRUNE_EDGE: "source"}.get(edit["op"])
+    if needed is None:
+        yield "", {"op": edit["op"], "target": edit["target"], "args": edit["args"]}
+        return
+    if set(edit["args"]) != {needed}:
+        msg = f"{edit['op']} takes {needed}, not {', '.join(edit['args']) or 'nothing'}"
+        raise ArtifactError(msg, f"{path}.args")
+    value = edit["args"][needed]
+    if needed == "module":
+        yield f"{edit['target']}.module", value
+    elif isinstance(value, str) and value.isidentifier():
+        yield f"{edit['target']}.{CONTEXT_PREFIX}{value}", edit["op"] == ADD_EDGE
+    else:
+        msg = "names no predictor"
+        raise ArtifactError(msg, f"{path}.args.source")
