@@ -7,11 +7,12 @@ Its errors are read by their cause: it reports broken connections, garbage and s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
 import warnings
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -29,21 +30,29 @@ from treadle.compiler.lm.text import sendable
 from treadle.compiler.redact import Secret, redact
 
 _LONG = 24 * 3600.0  # seconds: the LM has the timeout, and LiteLLM's own must not come first
+# LiteLLM's table of needed variables is right about these. Others take roles, token files or variables it leaves out.
+_KEY_ONLY = frozenset({"anthropic", "cerebras", "deepseek", "gemini", "groq", "mistral", "openai", "openrouter", "xai"})
 _NO_KEY = Secret("none")  # sent to endpoints that need none: LiteLLM would look for OpenAI's otherwise
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Ignore warnings about LiteLLM's own code, so that it can be used with warnings as errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @cache
 def _library() -> ModuleType:
     """LiteLLM, with everything off that sends, keeps or prints by itself."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would download its price list when imported
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # about its own code: of no use to whoever runs a program with warnings as errors
+    with _quiet():
         import litellm
 
-        litellm.ModelResponse()  # it completes its classes on first use, and warns again
-
+        litellm.ModelResponse()  # completes its classes
+    # For what it imports later, provider by provider. Nothing a user of either library can act on.
+    warnings.filterwarnings("ignore", r"Items? .* on TypedDict class .* using the `ReadOnly` qualifier", UserWarning)
     litellm.suppress_debug_info = True  # it prints advice to standard output
     litellm.drop_params = False  # a setting dropped in silence is a wrong result
     litellm.cache = None
@@ -103,10 +112,12 @@ class LiteLLM:
         self._structured = structured
         name, provider = _provider_of(model)
         if key is None and not endpoint:
-            _check_key(model)
+            _check_key(model, provider)
         elif key is None and provider == "openai" and not is_openai(endpoint):
             self._key = key_for(endpoint) or _NO_KEY
-        self._takes = frozenset(self._litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
+        with _quiet():
+            takes = self._litellm.get_supported_openai_params(name, custom_llm_provider=provider)
+        self._takes = frozenset(takes or ())
 
     async def complete(self, request: Request) -> Completion:
         """One attempt; see ``Provider``."""
@@ -158,11 +169,11 @@ def _provider_of(model: str) -> tuple[str, str]:
     return name, provider
 
 
-def _check_key(model: str) -> None:
-    """Stop before anything is sent without the key LiteLLM says it needs."""
-    missing = _library().validate_environment(model)["missing_keys"]
+def _check_key(model: str, provider: str) -> None:
+    """Stop before anything is sent without a key, for providers that have no other way in."""
+    missing = _library().validate_environment(model)["missing_keys"] if provider in _KEY_ONLY else ()
     if missing:
-        raise ConfigurationError(f"no key for {model!r}: set {' and '.join(missing)}, or give LM(…, key=…)")
+        raise ConfigurationError(f"no key for {model!r}: set {' or '.join(missing)}, or give LM(…, key=…)")
 
 
 def _plain(answer: Any) -> object:

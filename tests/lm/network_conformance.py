@@ -210,16 +210,16 @@ class NetworkConformance(ProviderConformance):
         assert clock.slept == []
         assert "deadline" in error.attempts[-1]
 
-    def test_no_answer_in_time_may_have_been_billed(self) -> None:
-        lm = self.make(self.server.base_url, timeout=1.0)
+    def test_no_answer_in_time_may_have_been_billed(self, lm: LM) -> None:
         self.server.set_faults(Fault("timeout", times=None, contains="never"))
         run(lm.complete(self.ask(lm)))  # the library is loaded and warm
-        request = self.ask(lm, "never answered")
-        with pytest.raises(LMTimeout) as caught:
-            run(call(lm, request, policy=dataclasses.replace(POLICY, attempts=2), clock=FakeClock()))
+        hasty = self.make(self.server.base_url, timeout=0.8)
+        policy = dataclasses.replace(POLICY, attempts=2)
+        with pytest.raises(LMTimeout, match=r"LM\(timeout=…\)") as caught:
+            run(call(hasty, self.ask(hasty, "never answered"), policy=policy, clock=FakeClock()))
         assert caught.value.billed
-        assert "timeout" in str(caught.value)
-        assert self.server.counters().requests == 3
+        assert len(caught.value.attempts) == 2
+        assert self.server.counters().requests <= 3
 
     def test_nobody_listens(self) -> None:
         with socket.socket() as unused:

@@ -11,8 +11,9 @@ import pytest
 from tests.lm.conformance import run
 from tests.lm.network_conformance import CANARY, NetworkConformance
 from treadle.compiler.errors import ConfigurationError
+from treadle.compiler.lm.litellm import LiteLLM
 from treadle.compiler.lm.lm import LM
-from treadle.compiler.lm.protocol import Price
+from treadle.compiler.lm.protocol import Message, Price
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -64,6 +65,19 @@ def test_a_missing_key_is_named_before_anything_is_sent(model: str, variable: st
     assert LM(model, key=CANARY).provider
 
 
+@pytest.mark.parametrize("model", ["ollama/llama3", "bedrock/anthropic.claude-3", "vertex_ai/gemini-2.0-flash"])
+def test_a_key_is_not_missed_where_there_are_other_ways_in(model: str) -> None:
+    assert LM(model).provider
+
+
+def test_a_seed_goes_only_to_providers_that_take_one() -> None:
+    for model, takes in {"anthropic/claude-sonnet-4-5": False, "openai/gpt-4o-mini": True}.items():
+        lm = LM(model, key=CANARY)
+        assert isinstance(lm.provider, LiteLLM)
+        request = lm.request([Message("user", "hi")], sample="s/1")
+        assert ("seed" in lm.provider._arguments(request)) == takes
+
+
 def test_its_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     _ = LM("openai/gpt-4o-mini", key=CANARY).provider
     logging.getLogger("LiteLLM").warning("sent %s", CANARY)
@@ -74,6 +88,7 @@ def test_its_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
 def test_it_sends_keeps_and_drops_nothing_by_itself() -> None:
     code = """
 import sys
+from treadle.compiler.lm.litellm import LiteLLM
 from treadle.compiler.lm.lm import LM
 lm = LM("openai/gpt-4o-mini", key="sk-0123456789")
 assert "litellm" not in sys.modules
