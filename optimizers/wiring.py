@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import pydantic
 
 from treadle.compiler.canonical import JSON
-from treadle.compiler.graph.nodes import Const, Graph, Input, Node, Op, Ref, Step
-from treadle.compiler.signature import dump, type_name
+from treadle.compiler.graph.nodes import Const, Expr, Graph, Input, Node, Op, Ref, Step
+from treadle.compiler.runtime.expressions import compile_expression
+from treadle.compiler.signature import Annotation, Slot, type_name
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.nodes import Predictor
@@ -35,60 +38,82 @@ class Wired(Protocol):
 
 
 def inputs_from_labels(program: Wired, name: str, example: Example) -> dict[str, JSON] | None:
-    """A step's inputs where the example gives all of them: program inputs, constants, and labels of other steps.
+    """A step's inputs where the example gives all of them; ``None`` otherwise.
 
-    In a graph this follows the edges of the predictor's step, if it has one step and that stands in no region. In host
-    mode it goes by names: a field called like a program input is taken to be that input.
+    In a graph the inputs are followed back through pure expressions to program inputs, constants and labels of other
+    steps; the predictor must have one step, outside any region. Functions are not called: what they give is stored with
+    a run, and only there. In host mode a field called like a program input is taken to be that input.
     """
-    found: dict[str, JSON] = {}
-    for field, source in _sources(program, name).items():
-        value = _value(source, example)
-        if value is None:
-            return None
-        found[field] = value[0]
-    return found or None
-
-
-def _sources(program: Wired, name: str) -> Mapping[str, Node | str | None]:
     signature = program.predictors[name].signature
     if program.graph is None:
-        return {slot.name: slot.name for slot in signature.inputs}
-    steps = [(around, node) for around, node in program.graph.walk() if _is_step_of(node, name)]
+        found = {slot.name: _given(example.inputs, slot.name) for slot in signature.inputs}
+    else:
+        known = _Known(program, program.graph, example)
+        found = {field: known.value(ref) for field, ref in _inputs(program.graph, name).items()}
+    values = {field: signature.input(field).dump(value[0]) for field, value in found.items() if value is not None}
+    return values if values and len(values) == len(found) else None
+
+
+def _inputs(graph: Graph, predictor: str) -> Mapping[str, Ref]:
+    """What the predictor's only step reads; nothing where it has several, or stands in a region."""
+    steps = [(around, node) for around, node in graph.walk() if isinstance(node, Step) and node.predictor == predictor]
     if len(steps) != 1 or steps[0][0]:
         return {}
-    (step,) = (node for node in program.graph.nodes if _is_step_of(node, name))
-    return {field: _writer(program.graph, ref) for field, ref in _inputs(step)}
+    return dict(steps[0][1].inputs)
 
 
-def _is_step_of(node: Node, name: str) -> bool:
-    return isinstance(node, Step) and node.predictor == name
+_Found: TypeAlias = tuple[Any] | None
+"""A value in a tuple, because ``None`` is a value too."""
 
 
-def _inputs(node: Node) -> tuple[tuple[str, Ref], ...]:
-    return node.inputs if isinstance(node, Step | Op) else ()
+class _Known:
+    """The values of a graph that an example gives without a run."""
+
+    def __init__(self, program: Wired, graph: Graph, example: Example) -> None:
+        self._predictors = program.predictors
+        self._writers = _writers(graph)
+        self._example = example
+
+    def value(self, ref: Ref) -> _Found:
+        """The value, if the example gives it."""
+        match self._writers.get(ref):
+            case Const(value=value, types=types):
+                return _read(types[0], value)
+            case Input(slot=slot):
+                return _given(self._example.inputs, slot.name)
+            case Step(predictor=name):
+                label = _given(self._example.labels, name)
+                return label and _read(self._predictors[name].signature.value.annotation, label[0])
+            case Expr(expression=expression, inputs=refs):
+                return self._computed(expression, [self.value(ref) for ref in refs])
+        return None
+
+    def _computed(self, expression: JSON, found: Sequence[_Found]) -> _Found:
+        values = tuple(value[0] for value in found if value is not None)
+        if len(values) < len(found):
+            return None
+        try:
+            return (compile_expression(expression)(values),)
+        except Exception:  # it would fail in a run, too: any exception a user's expression can raise
+            return None
 
 
-def _writer(graph: Graph, ref: Ref) -> Node | None:
-    """The node whose only result ``ref`` is."""
-    return next((node for _, node in graph.walk() if node.results == (ref,)), None)
+def _writers(graph: Graph) -> Mapping[Ref, Node]:
+    """The node that writes each value, for nodes with one result."""
+    return {node.results[0]: node for _, node in graph.walk() if len(node.results) == 1}
 
 
-def _value(source: Node | str | None, example: Example) -> tuple[JSON] | None:
-    """The value in a tuple, because ``None`` is a value too."""
-    match source:
-        case Const(value=value):
-            return (value,)
-        case Input(slot=slot):
-            return _given(example.inputs, slot.name)
-        case Step(predictor=predictor):
-            return _given(example.labels, predictor)
-        case str():
-            return _given(example.inputs, source)
-    return None
+def _read(annotation: Annotation, value: object) -> _Found:
+    if annotation is Any:
+        return (value,)
+    try:
+        return (Slot(name="value", annotation=annotation).read(value),)
+    except pydantic.ValidationError:
+        return None
 
 
-def _given(values: Mapping[str, object], name: str) -> tuple[JSON] | None:
-    return (dump(values[name]),) if name in values else None
+def _given(values: Mapping[str, object], name: str) -> _Found:
+    return (values[name],) if name in values else None
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -130,10 +155,11 @@ def _returned(signature: Signature) -> str:
 
 
 def _reads(graph: Graph, name: str) -> Iterator[str]:
+    writers = _writers(graph)
     for step in graph.steps():
         if step.predictor == name:
             for field, ref in step.inputs:
-                yield f"{field} comes from {_called(_writer(graph, ref))}"
+                yield f"{field} comes from {_called(writers.get(ref))}"
 
 
 def _read_by(graph: Graph, name: str) -> Iterator[str]:

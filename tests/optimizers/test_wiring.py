@@ -1,7 +1,7 @@
 import dataclasses
 
 from tests.optimizers.program import GRAPH, TICKET, Support, node, ref
-from treadle.compiler.graph.nodes import Const, Graph, Input, Op, Output, Predictor, Step
+from treadle.compiler.graph.nodes import Const, Expr, Graph, Input, Op, Output, Predictor, Step
 from treadle.compiler.signature import from_string
 from treadle.compiler.study.data import Example
 from treadle.optimizers.wiring import inputs_from_labels, program_in_words, role_in_words
@@ -48,6 +48,20 @@ def test_in_host_mode_inputs_go_by_name() -> None:
 def test_constants_count_and_what_a_function_makes_does_not() -> None:
     assert inputs_from_labels(OTHER, "ask", EXAMPLE) == {"ticket": "late", "tone": "kind"}
     assert inputs_from_labels(OTHER, "tell", EXAMPLE) is None
+
+
+def test_pure_expressions_of_what_is_known_are_computed() -> None:
+    looked_up = Expr(
+        id=node(3), expression=["item", ["arg", 0], ["arg", 1]], inputs=(ref(1), ref(2)), types=(list[str],)
+    )
+    policies = Const(id=node(1), value={"when?": ["soon"]}, types=(dict[str, list[str]],))
+    assert OTHER.graph is not None
+    first, _, ask, _, *rest = OTHER.graph.nodes
+    graph = dataclasses.replace(OTHER.graph, nodes=(first, policies, ask, looked_up, *rest))
+    program = Support(predictors=PARTS, graph=graph)
+    assert inputs_from_labels(program, "tell", EXAMPLE) == {"notes": ["soon"], "asked": "when?"}
+    for labels in ({}, {"ask": "who?"}, {"ask": 5}):
+        assert inputs_from_labels(program, "tell", dataclasses.replace(EXAMPLE, labels=labels)) is None
 
 
 def test_a_predictor_with_two_steps_has_no_inputs_of_its_own() -> None:
