@@ -19,8 +19,9 @@ from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.escape import line, plain
 from treadle.compiler.graph.bind import demos_of
 from treadle.compiler.graph.nodes import Predictor
+from treadle.compiler.graph.op import LIBRARY_PREFIX
 from treadle.compiler.graph.parameters import Candidate
-from treadle.compiler.module import Module, module_from_json
+from treadle.compiler.module import INNER, Module, module_of
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.signature import Signature, Slot, type_name
 
@@ -93,13 +94,18 @@ def compare(a: Contents, b: Contents) -> Diff:
 def _program(a: Contents, b: Contents) -> Iterator[Change]:
     yield from _change("", "inputs and output", fields_in_words(a.signature), fields_in_words(b.signature))
     yield from _change("", "predictors", list(a.predictors), list(b.predictors))
-    yield from _change("", "ops", list(a.ops), list(b.ops))
+    yield from _change("", "ops", _own(a.ops), _own(b.ops))
     yield from _flow(a, b)
     yield from _change("", "model", _maybe(a.model), _maybe(b.model))
     edits = (".edits",)
     yield from _change("", "edits", _values(a.candidate, edits), _values(b.candidate, edits))
     if a.template != b.template:
         yield Change(subject="", what="chat template", lines=(f"- {a.template[0]}", f"+ {b.template[0]}"))
+
+
+def _own(ops: Sequence[str]) -> list[str]:
+    """The user's ops: those of the library come and go with modules."""
+    return [name for name in ops if not name.startswith(LIBRARY_PREFIX)]
 
 
 def _flow(a: Contents, b: Contents) -> Iterator[Change]:
@@ -127,8 +133,7 @@ def fields_in_words(signature: Signature) -> list[str]:
 def _predictor(name: str, a: Contents, b: Contents) -> Iterator[Change]:
     old, new = a.in_force(name), b.in_force(name)
     yield from _change(name, "fields", fields_in_words(old.signature), fields_in_words(new.signature))
-    if _meant(old.module) != _meant(new.module):
-        yield from _change(name, "answered by", [in_words(old.module)], [in_words(new.module)])
+    yield from _change(name, "answered by", [_answer(name, a)], [_answer(name, b)])
     yield from _change(name, "model", _maybe(old.model), _maybe(new.model))
     for setting in ("temperature", "max_tokens"):
         yield from _change(name, setting, _maybe(getattr(old, setting)), _maybe(getattr(new, setting)))
@@ -136,6 +141,11 @@ def _predictor(name: str, a: Contents, b: Contents) -> Iterator[Change]:
     yield from _instruction(name, "instruction", old.signature.instruction, new.signature.instruction)
     yield from _demos(name, "demos", old.demos, new.demos)
     yield from _inner(name, a, b)
+
+
+def _answer(name: str, contents: Contents) -> str:
+    """How the predictor's steps are answered, knobs as search has set them."""
+    return in_words(module_of(name, contents.predictors[name], contents.candidate.values))
 
 
 def _edges(name: str, candidate: Candidate) -> list[str]:
@@ -146,7 +156,7 @@ def _edges(name: str, candidate: Candidate) -> list[str]:
 
 
 def _inner(name: str, a: Contents, b: Contents) -> Iterator[Change]:
-    """What search has chosen for the calls inside the predictor's module, and for its knobs."""
+    """What search has chosen for the calls inside the predictor's module."""
     old, new = a.candidate.values, b.candidate.values
     for address in sorted({*old, *new}):
         if not address.startswith(f"{name}/") or canonical(old.get(address)) == canonical(new.get(address)):
@@ -156,10 +166,6 @@ def _inner(name: str, a: Contents, b: Contents) -> Iterator[Change]:
             yield from _instruction(name, f"instruction of {where}", _str(old, address), _str(new, address))
         elif field == "demos":
             yield from _demos(name, f"demos of {where}", _demos_at(old, address), _demos_at(new, address))
-        else:
-            yield from _change(
-                name, f"{where}.{field}", _values(a.candidate, (address,)), _values(b.candidate, (address,))
-            )
 
 
 def _str(values: Mapping[str, JSON], address: str) -> str:
@@ -239,27 +245,19 @@ def _text_change(subject: str, what: str, old: Sequence[str], new: Sequence[str]
         yield Change(subject=subject, what=what, lines=tuple(kept[1:] if kept and kept[0] == "  …" else kept))
 
 
-def _meant(module: Mapping[str, JSON] | None) -> str:
-    return canonical(module if module is not None else {"module": "predict"})
+def in_words(module: Module) -> str:
+    """A module as its author would write it; knobs at their defaults are left out.
 
-
-def in_words(module: Mapping[str, JSON] | None) -> str:
-    """A module expression as its author would write it.
-
-    >>> in_words(None), in_words({"module": "predict"})
-    ('Predict()', 'Predict()')
+    >>> from treadle.modules import ChainOfThought, Vote
+    >>> in_words(Vote(ChainOfThought(), n=7))
+    'Vote(ChainOfThought(), n=7)'
     """
-    return _constructor(module_from_json(module if module is not None else {"module": "predict"}))
-
-
-def _constructor(module: Module) -> str:
     parts = []
     for name, field in type(module).model_fields.items():
         value = getattr(module, name)
-        if value == field.get_default():
-            continue
-        shown = _constructor(value) if isinstance(value, Module) else repr(value)
-        parts.append(shown if name == "inner" else f"{name}={shown}")
+        if value != field.get_default():
+            shown = in_words(value) if isinstance(value, Module) else repr(value)
+            parts.append(shown if name == INNER else f"{name}={shown}")
     return f"{type(module).__name__}({', '.join(parts)})"
 
 

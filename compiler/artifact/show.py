@@ -37,7 +37,7 @@ def _rows(contents: Contents) -> Iterator[str]:
 def _predictor(name: str, contents: Contents) -> Iterator[str]:
     predictor = contents.in_force(name)
     yield f"{name}: {', '.join(fields_in_words(predictor.signature))}"
-    yield f"  answered by {in_words(module_of(name, predictor, contents.candidate.values).to_json())}"
+    yield f"  answered by {in_words(module_of(name, predictor, contents.candidate.values))}"
     edges = sorted(edge for edge in contents.candidate.values if edge.startswith(f"{name}.from_"))
     for address in edges:
         word = "also reads" if contents.candidate.values[address] else "no longer reads"

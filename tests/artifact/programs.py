@@ -95,7 +95,7 @@ TUNED: Mapping[str, JSON] = {
         {"inputs": {"ticket": "Grüße \u202e {{ x }} <b>"}, "outputs": {"triage": "account"}, "origin": "labelled"},
     ],
     "triage.module": Vote(n=3).to_json(),
-    "triage/vote.n": 5,
+    "triage/vote.n": 7,
     "reply.from_triage": True,
     "reply.temperature": 0.7,
     "reply/chain_of_thought/predict.instruction": "Think, then draft the reply.",
