@@ -22,7 +22,7 @@ from treadle.compiler.study.events import Listener
 from treadle.compiler.study.forecast import CostEstimate, PerRun
 from treadle.compiler.study.gate import Comparison, Gate, compare_cross_fitted, compare_on_confirm
 from treadle.compiler.study.metric import Metric, metric_name
-from treadle.compiler.study.opening import identity_of, lm_of
+from treadle.compiler.study.opening import identity_of, lm_of, most_lm_calls
 from treadle.compiler.study.optimizer import Optimizer, Shape
 from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
 from treadle.compiler.study.report import Report, tried
@@ -192,7 +192,7 @@ def forecast(job: Job, study: Study) -> CostEstimate:
         program=job.program.name,
         optimizer=job.optimizer.name,
         per_run=per_run,
-        most_calls=job.program.most_lm_calls(),
+        most_calls=most_lm_calls(job.program, job.space.default()),
         calls=calls,
         splits=job.splits,
         ops=tuple(job.program.ops),
@@ -228,7 +228,7 @@ def estimate(
 
 def _unasked_budget(job: Job) -> Budget:
     """Calls for a search nobody gave a budget: what the optimizer plans, at the most a run can use."""
-    per_run = job.program.most_lm_calls() or UNBOUNDED_CALLS
+    per_run = most_lm_calls(job.program, job.space.default()) or UNBOUNDED_CALLS
     plan = job.optimizer.plan(_shape(job, float(per_run)))
     runs = len(job.splits.select) + 2 * len(job.splits.confirm)
     return Budget(calls=math.ceil((sum(plan.values()) + per_run * runs) * SPARE / 0.9))

@@ -8,9 +8,12 @@ from typing import Any
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.frontend.source import source_hash
+from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.identity import graph_hash
 from treadle.compiler.graph.op import LIBRARY_PREFIX, Op
+from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
+from treadle.compiler.module import expand_step
 from treadle.compiler.study.data import Data
 from treadle.compiler.study.metric import Metric, metric_hash
 from treadle.compiler.study.splits import Splits
@@ -24,6 +27,13 @@ def lm_of(lm: LM | str | None) -> LM | None:
 def splits_for_evaluation(data: Data) -> Splits:
     """All examples in one split: nothing is chosen, so nothing is held out."""
     return Splits(feedback=(), select=data.ids, examples=len(data))
+
+
+def most_lm_calls(program: Program[Any, Any], candidate: Candidate) -> int | None:
+    """LM calls of one run under ``candidate`` at most, re-asks not counted; ``None`` where there is no bound."""
+    if program.graph is None:
+        return None
+    return lm_calls(program.graph, expand=lambda name, predictor: expand_step(name, predictor, candidate.values))
 
 
 def identity_of(program: Program[Any, Any], metric: Metric, lm: LM | None, **more: JSON) -> dict[str, JSON]:

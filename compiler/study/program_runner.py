@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller
+from treadle.compiler.module import module_from_json
 from treadle.compiler.runtime.interpreter import run_step
 from treadle.compiler.runtime.scope import current_scope, open_run
 from treadle.compiler.runtime.session import Session
+from treadle.compiler.study.opening import most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.trace.tracer import Tracer
 
@@ -31,7 +34,6 @@ class ProgramRunner:
         lm: The LM of every step that has none of its own; ``None`` for the one in force.
         proposer_lm: The LM of proposers and of judges without one of their own; ``None`` for ``lm``.
         stubs: What runs in the place of ops with effects, by op name.
-        bound: LM calls of one run of a candidate at most, re-asks not counted; ``None`` where there is no bound.
     """
 
     def __init__(
@@ -51,14 +53,12 @@ class ProgramRunner:
     def run_calls(self, candidate: Candidate) -> int | None:
         """LM calls of one run at most, re-asks included; ``None`` where there is no bound."""
         if candidate.id not in self._bounds:
-            self._bounds[candidate.id] = self._program.with_candidate(candidate).most_lm_calls()
+            self._bounds[candidate.id] = most_lm_calls(self._program, candidate)
         most = self._bounds[candidate.id]
         return None if most is None else most * REASK
 
     def step_calls(self, predictor: Predictor) -> int | None:
         """LM calls of one proposer's step at most, re-asks included."""
-        from treadle.compiler.module import module_from_json
-
         most = 1 if predictor.module is None else module_from_json(dict(predictor.module)).lm_calls()
         return None if most is None else most * REASK
 
@@ -98,8 +98,6 @@ def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> di
     Raises:
         DataError: An op with effects has neither; a stub is for no op of the program.
     """
-    import dataclasses
-
     given = {getattr(op, "name", op): function for op, function in (stubs or {}).items()}
     unknown = sorted(set(map(str, given)) - set(program.ops))
     if unknown:
