@@ -16,6 +16,7 @@ from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import as_values, searched
 from treadle.optimizers.demo_sets import Recipe, fill
 from treadle.optimizers.rungs import best
+from treadle.optimizers.settings import at_least
 from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class BootstrapFewShot:
     max_labeled: int = 16
     rows: int = 64
     threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(self, 0, "max_bootstrapped", "max_labeled", "rows")
 
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
         """The program with demos, or as it is where they do not help."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from treadle.compiler.errors import DataError
 from treadle.optimizers.demo_bank import as_values, labelled_bank, searched, stratified
 from treadle.optimizers.rungs import best
+from treadle.optimizers.settings import at_least
 from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class LabeledFewShot:
 
     name: ClassVar[str] = "labeled"
     k: int = 16
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "k")
 
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
         """The program with demos, or as it is where they do not help.

@@ -28,13 +28,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from treadle.compiler.canonical import JSON, canonical
-from treadle.compiler.errors import BudgetExhausted
+from treadle.compiler.errors import BudgetExhausted, ConfigurationError
 from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import DemoBank, as_values, labelled_bank, searched
 from treadle.optimizers.demo_sets import fill, recipes
 from treadle.optimizers.menu import Menu
 from treadle.optimizers.proposals import instructions, propose_instructions
 from treadle.optimizers.rungs import best, halve, planned_runs
+from treadle.optimizers.settings import at_least
 from treadle.optimizers.stopping import until_budget_ends
 from treadle.optimizers.trials import Trials
 
@@ -84,6 +85,13 @@ class MIPRO:
     proposals: int | None = None
     trials: int | None = None
     threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(self, 0, "max_bootstrapped", "max_labeled", "proposals")
+        at_least(self, 1, "demo_sets", "trials")
+        if self.effort not in _BREADTH:
+            msg = f"MIPRO(effort={self.effort!r}): effort takes {', '.join(_BREADTH)}"
+            raise ConfigurationError(msg)
 
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
         """The best combination found, or the program as it is."""

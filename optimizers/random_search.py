@@ -16,6 +16,7 @@ from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import as_values, searched
 from treadle.optimizers.demo_sets import Recipe, fill, recipes
 from treadle.optimizers.rungs import best, halve, planned_runs
+from treadle.optimizers.settings import at_least
 from treadle.optimizers.stopping import until_budget_ends
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class RandomSearch:
     max_labeled: int = 16
     rows: int = 64
     threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(self, 0, "sets", "max_bootstrapped", "max_labeled", "rows")
 
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
         """The best of the candidates, or the program as it is."""

@@ -8,7 +8,9 @@ import pytest
 
 from tests.optimizers.conformance import OptimizerConformance
 from tests.optimizers.program import OpenLab, space
+from tests.optimizers.world import rows
 from treadle.compiler.canonical import JSON
+from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.study.optimizer import Shape
 from treadle.optimizers.mipro import MIPRO, Effort
 
@@ -141,6 +143,19 @@ def test_any_number_of_trials_is_run(lab: OpenLab, trials: int) -> None:
 def test_a_start_that_is_hard_to_beat_stays(lab: OpenLab) -> None:
     study = lab(metric=lambda *_: 1.0).study
     assert MIPRO(trials=4).search(study, space()) == space().default()
+
+
+def test_where_nothing_can_be_proposed_the_program_stays(lab: OpenLab) -> None:
+    opened = lab(rows=[{"ticket": row["ticket"]} for row in rows(30)], metric=lambda *_: 0.0)
+    assert MIPRO(proposals=0).search(opened.study, space()) == space().default()
+    assert opened.logged("menu")[0]["options"] == dict.fromkeys(
+        ("reply.demos", "reply.instruction", "triage.demos", "triage.instruction"), 1
+    )
+
+
+def test_an_unknown_effort_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"effort='huge'.*light, medium, heavy"):
+        MIPRO(effort="huge")  # type: ignore[arg-type]  # what a user may write
 
 
 def test_optuna_is_not_imported_with_it() -> None:
