@@ -1,0 +1,249 @@
+"""Progress of a study: a live display on a terminal, one plain line per event elsewhere. Both go to standard error.
+
+Results go to standard output, so that a command's result can be piped while its progress is watched.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from treadle.compiler.canonical import JSON
+from treadle.compiler.escape import line, plain
+from treadle.compiler.redact import redact
+from treadle.compiler.study.events import Event
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+REFRESHES = 4
+"""Redraws of the live display in a second."""
+_RECENT = 20.0  # seconds over which calls per second are counted
+_LONGEST_LINE = 200
+
+
+class Progress(Protocol):
+    """Something that shows events."""
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event. From any thread; quick."""
+        ...
+
+
+class State:
+    """What has happened so far, in numbers."""
+
+    def __init__(self) -> None:
+        self.budget: Mapping[str, JSON] = {}
+        self.spent: tuple[int, int, float | None] = (0, 0, 0.0)
+        self.calls = 0
+        self.stored = 0
+        self.retries = 0
+        self.failures = 0
+        self.cells = 0
+        self.doing = "opening the study"
+        self.seconds = 0.0
+        self.warnings: collections.deque[str] = collections.deque(maxlen=3)
+        self._means: dict[str, list[float]] = {}
+        self._recent: collections.deque[tuple[float, int]] = collections.deque()
+
+    def take(self, event: Event) -> None:
+        """Count one event."""
+        self.seconds = event.seconds
+        take = getattr(self, f"_take_{event.kind}", None)
+        if take is not None:
+            take(event.fields, event.seconds)
+
+    def _take_opened(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        self.budget = fields.get("budget") or {}
+        self.doing = "starting"
+
+    def _take_asked(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        proposing = '"ask":"propose"' in str(fields.get("what", ""))
+        self.doing = f"{'writing proposals' if proposing else 'measuring'} (batch {fields.get('number', '')})"
+
+    def _take_cell(self, fields: Mapping[str, Any], seconds: float) -> None:
+        self.cells += 1
+        calls = int(fields.get("calls") or 0)
+        if fields.get("stored"):
+            self.stored += calls
+        else:
+            self.calls += calls
+            self._recent.append((seconds, calls))
+        score = fields.get("score")
+        if score is None:
+            self.failures += 1
+        total = self._means.setdefault(str(fields.get("candidate", "")), [0.0, 0.0])
+        total[0] += float(score or 0.0)
+        total[1] += 1
+
+    def _take_settled(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        sent = fields.get("sent")
+        if isinstance(sent, list | tuple) and len(sent) == 3:
+            self.spent = (sent[0], sent[1], sent[2])
+
+    def _take_retry(self, _fields: Mapping[str, Any], _seconds: float) -> None:
+        self.retries += 1
+
+    def _take_warning(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        self.warnings.append(str(fields.get("text", "")))
+
+    def _take_stopped(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        self.doing = f"stopped: {fields.get('reason', '')}"
+
+    @property
+    def best(self) -> float | None:
+        """The best mean so far, of candidates measured on at least half as many examples as the first."""
+        if not self._means:
+            return None
+        first = next(iter(self._means.values()))[1]
+        means = [total / count for total, count in self._means.values() if count * 2 >= first]
+        return max(means, default=None)
+
+    @property
+    def start(self) -> float | None:
+        """The mean of the candidate measured first: the input program."""
+        total, count = next(iter(self._means.values()), (0.0, 0.0))
+        return total / count if count else None
+
+    @property
+    def rate(self) -> float:
+        """LM calls sent in a second, lately."""
+        while self._recent and self._recent[0][0] < self.seconds - _RECENT:
+            self._recent.popleft()
+        return sum(calls for _, calls in self._recent) / max(1.0, min(_RECENT, self.seconds))
+
+    def spend_of_cap(self) -> str:
+        """What is spent of what may be, as a person would say it."""
+        calls, tokens, usd = self.spent
+        parts = [
+            f"{calls:,}{_of(self.budget.get('calls'))} calls",
+            f"{tokens:,}{_of(self.budget.get('tokens'))} tokens",
+        ]
+        cap = self.budget.get("usd")
+        shown = "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
+        parts.append(shown + (f" of ${cap:g}" if isinstance(cap, int | float) else ""))
+        return ", ".join(parts)
+
+
+def _count(value: Any) -> str:
+    return f"{len(value):,}" if isinstance(value, list | tuple) else f"{value or 0:,}"
+
+
+def _of(cap: Any) -> str:
+    return f" of {cap:,}" if isinstance(cap, int) else ""
+
+
+_SAID_ELSEWHERE = ("done",)
+"""Events a command tells in its own way: the report goes to standard output."""
+
+
+class Plain:
+    """One line per event. Cells are told only where they failed: they are in the study's ``events.jsonl``."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Write one line."""
+        if event.kind in _SAID_ELSEWHERE or (event.kind == "cell" and not event.fields.get("failure")):
+            return
+        if event.kind == "estimate":
+            self._write(plain(redact(str(event.fields.get("text", "")))))
+            return
+        fields = " ".join(f"{name}={_value(value)}" for name, value in event.fields.items() if value not in (None, ""))
+        self._write(line(redact(f"{event.seconds:.1f}s {event.kind} {fields}"), _LONGEST_LINE))
+
+    def _write(self, text: str) -> None:
+        with self._lock, contextlib.suppress(OSError, ValueError):  # a closed pipe is no reason to stop a search
+            self._out.write(text + "\n")
+            self._out.flush()
+
+
+def _value(value: JSON) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return str(len(value)) if len(value) > 6 else "[" + ", ".join(map(_value, value)) + "]"
+    return str(value)
+
+
+class Live:
+    """A display that is redrawn in place; the estimate is written above it and stays.
+
+    Args:
+        console: Where it is shown.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._state = State()
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Count one event; the next redraw shows it."""
+        with self._lock:
+            self._state.take(event)
+        if event.kind == "estimate":
+            self._console.print(plain(redact(str(event.fields.get("text", "")))), soft_wrap=True)
+
+    def __rich__(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        with self._lock:
+            rows = list(_rows(self._state))
+        table = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            table.add_row(Text(name, style="dim"), Text(line(redact(value), _LONGEST_LINE)))
+        return table
+
+
+def _rows(state: State) -> Iterator[tuple[str, str]]:
+    yield "now", state.doing
+    if state.start is not None and state.best is not None:
+        yield "score", f"start {state.start:.3f}, best {state.best:.3f} (where measured; the verdict comes at the end)"
+    yield "spent", state.spend_of_cap()
+    counts = [f"{state.rate:.1f} calls/s", f"{state.cells:,} runs", f"{state.stored:,} calls answered by the store"]
+    yield "pace", ", ".join([*counts, f"{state.retries} retries", f"{state.failures} failed runs"])
+    for text in state.warnings:
+        yield "warning", text
+
+
+@contextlib.contextmanager
+def shown(out: TextIO, *, display: str = "auto") -> Iterator[Progress | None]:
+    """A listener for a study's events, for as long as the block lasts.
+
+    Args:
+        out: Where it is shown; standard error.
+        display: ``"live"``, ``"plain"`` or ``"none"``; ``"auto"`` is live on a terminal and plain elsewhere.
+    """
+    if display == "none":
+        yield None
+    elif display == "plain" or (display == "auto" and not out.isatty()):
+        yield Plain(out)
+    else:
+        with _live(out) as live:
+            yield live
+
+
+@contextlib.contextmanager
+def _live(out: TextIO) -> Iterator[Live]:
+    from rich.live import Live as RichLive
+
+    console = _console(out)
+    live = Live(console)
+    with RichLive(get_renderable=live.__rich__, console=console, refresh_per_second=REFRESHES, transient=True):
+        yield live
+
+
+def _console(out: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=out, markup=False, emoji=False, highlight=False)
