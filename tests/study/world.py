@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ReplyError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate
@@ -23,7 +24,7 @@ from treadle.compiler.study.splits import Splits
 from treadle.compiler.study.study import Study, open_study
 
 IMPATIENT = RetryPolicy(attempts=3, shortest_wait=0.0, longest_wait=0.0)
-IDENTITY = {"program": "p1", "data": "d1", "metric": "m1", "optimizer": "o1", "seed": 0}
+IDENTITY: dict[str, JSON] = {"program": "p1", "data": "d1", "metric": "m1", "optimizer": "o1", "seed": 0}
 
 WRITE = Predictor(
     signature=Signature(
