@@ -182,7 +182,7 @@ def module_in_words(module: JSON) -> str:
     inner = [module_in_words(module["inner"])] if "inner" in module else []
     knobs = [
         f"{key}={module_in_words(value) if isinstance(value, Mapping) else repr(value)}"
-        for key, value in sorted(module.items())
+        for key, value in sorted(module.items(), key=lambda knob: (isinstance(knob[1], str), knob[0]))
         if key not in ("module", "inner") and value is not None
     ]
     return f"{name}({', '.join(inner + knobs)})"
