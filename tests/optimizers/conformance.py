@@ -14,10 +14,13 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.optimizers import world
-from tests.optimizers.program import PREDICTORS, START, Lab, OpenLab, Support, space
+from tests.optimizers.program import PREDICTORS, START, Lab, OpenLab, Support, program, space
+from treadle.compiler.artifact.emit import dumps
+from treadle.compiler.artifact.load import loads
 from treadle.compiler.canonical import canonical
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.lm.protocol import Request
+from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.study.optimizer import Optimizer, Shape
 
 
@@ -125,6 +128,16 @@ class OptimizerConformance:
         assert task <= 1.1 * planned["task"] + 0.1 * start
         assert planned["task"] <= 2.5 * task  # candidates that share a prompt share its call
         assert planned.get("proposer", 0) == (spent["proposer"].calls if "proposer" in spent else 0)
+
+    def test_the_artifact_reloads_and_runs_alike(self, lab: OpenLab) -> None:
+        opened = lab(count=45)
+        winner = self.optimizer.search(opened.study, space())
+        text = dumps(program().with_candidate(winner))
+        assert dumps(loads(text)) == text
+        loaded = loads(text, lm=Scripted(world.answer))
+        for outcome in opened.study.table.outcomes(winner, opened.study.splits.select[:10]):
+            ticket = opened.study.example(outcome.example).inputs["ticket"]
+            assert loaded(ticket=ticket) == outcome.prediction
 
     def test_its_name_is_a_word(self) -> None:
         assert self.optimizer.name.isidentifier()

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests.optimizers import world
+from treadle.compiler.frontend.captured import Capture, Captured
+from treadle.compiler.frontend.declaration import FromFile
+from treadle.compiler.frontend.predictor import PredictorFunction
+from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, NodeId, Predictor, Ref
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
@@ -89,6 +93,15 @@ class Support:
 def space() -> ParameterSpace:
     """All parameters of the program."""
     return ParameterSpace(tuple(p for name, given in PREDICTORS.items() for p in parameters_of(name, given)))
+
+
+def program() -> Program[..., Any]:
+    """The program as users have it, made from its graph."""
+    predictors: Mapping[str, PredictorFunction[..., object]] = {
+        name: PredictorFunction(given.signature) for name, given in PREDICTORS.items()
+    }
+    captured = Captured(capture=Capture(mode="graph"), graph=GRAPH, ops={}, predictors=predictors)
+    return Program(FromFile(signature=SIGNATURE, captured=captured))
 
 
 Answers: TypeAlias = Callable[[Request], Any]
