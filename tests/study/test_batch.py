@@ -155,9 +155,9 @@ def test_what_is_run_does_not_depend_on_timing_and_fits_the_cap(
                 shop.queue.start(batch, lambda: None)
             for batch in batches:
                 await shop.queue.finish(batch)
-            assert shop.provider.calls == shop.ledger.settled.calls <= Budget(calls=cap).search.calls
+            assert shop.provider.calls == shop.ledger.settled.calls <= max(1, cap * 9 // 10)
             return [batch.results for batch in batches], [str(batch.error) for batch in batches], shop.ledger.settled
 
-        return asyncio.run(main())  # type: ignore[no-any-return]  # as annotated
+        return asyncio.run(main())
 
     assert search(None, 64) == search(scramble, 2)
