@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import enum
-import json
 import pathlib
 import re
 import types
@@ -19,7 +17,7 @@ import uuid
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ForwardRef, Literal, NotRequired, Union, cast
+from typing import Any, ForwardRef, Literal, NotRequired, Union
 
 import pydantic
 from pydantic import Field
@@ -29,9 +27,22 @@ from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ArtifactError
 from treadle.compiler.json_schema import LISTED_PARTS, NAMED_PARTS, SINGLE_PARTS
 from treadle.compiler.reading import Reading
-
-# A Python annotation: a class, a generic alias, a Literal, a union. The type system has no name for it.
-Annotation = Any
+from treadle.compiler.schema_parts import (
+    DICT,
+    LIST,
+    NUMBER,
+    SAID,
+    TEXT,
+    Annotation,
+    attribute_name,
+    class_name,
+    constraints_of,
+    default_of,
+    enum_class,
+    literal_value,
+    with_words,
+    words_of,
+)
 
 Known = Mapping[str, Any]
 """Classes that stand for equal ones in a document, by ``class_key``."""
@@ -44,18 +55,6 @@ MOST_PARTS = 2_000
 
 MOST_CLASSES = 4_096
 """How many classes are kept, so that the same schema gives the same class."""
-
-_SAID = ("title", "description", "examples")
-_NUMBER = {
-    "minimum": "ge",
-    "exclusiveMinimum": "gt",
-    "maximum": "le",
-    "exclusiveMaximum": "lt",
-    "multipleOf": "multiple_of",
-}
-_TEXT = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
-_LIST = {"minItems": "min_length", "maxItems": "max_length"}
-_DICT = {"minProperties": "min_length", "maxProperties": "max_length"}
 
 _FORMATS: Mapping[str, Annotation] = {
     "date-time": datetime.datetime,
@@ -77,7 +76,6 @@ _UNLIKE_LISTS: Mapping[str, Callable[[Annotation], Annotation]] = {
     "frozenset": lambda item: _generic(frozenset, item),
 }
 
-_NAME = re.compile(r"(?!model_)[^\W\d_]\w{0,199}")
 _AS_KEY = re.compile(r"[^a-zA-Z0-9.\-_]")  # what pydantic replaces in a class's name to make a key of $defs
 _REFERENCE = re.compile(r"#/\$defs/(.{1,300})")
 
@@ -174,7 +172,7 @@ class _Reader:
             if keyword in schema:
                 return form(self, at, depth)
         if "type" not in schema:
-            return _said(at, Any, ())
+            return with_words(at, Any, ())
         kind = at["type"].text(20)
         if kind not in _KINDS:
             at["type"].refuse(f"unknown type {kind!r}; known are {', '.join(_KINDS)}")
@@ -184,7 +182,7 @@ class _Reader:
         match = _REFERENCE.fullmatch(at["$ref"].text(400))
         if match is None or match[1] not in self.definitions:
             at["$ref"].refuse("does not name one of the schema's $defs")
-        return _said(at, self.named(match[1], depth), ("$ref",))
+        return with_words(at, self.named(match[1], depth), ("$ref",))
 
     def named(self, name: str, depth: int) -> Annotation:
         """The class of a definition; a forward reference while it is being made."""
@@ -205,24 +203,24 @@ class _Reader:
     def read_named(self, at: Reading, name: str, depth: int) -> Annotation:
         schema = at.mapping()
         if "properties" in schema and schema.get("x-python") != "typed_dict":
-            said = _class_name(at)
+            said = class_name(at)
             return self.model(at, depth, said if _AS_KEY.sub("_", said) == name else name)
         return self.read(at, depth)
 
     # --- values ----------------------------------------------------------------------------------------------------
 
     def constant(self, at: Reading, _: int) -> Annotation:
-        return _said(at, Literal[_literal(at["const"])], ("const", "type"))
+        return with_words(at, Literal[literal_value(at["const"])], ("const", "type"))
 
     def enumeration(self, at: Reading, _: int) -> Annotation:
-        values = [_literal(value) if "x-enum-names" not in at else value.value for value in at["enum"].items()]
+        values = [literal_value(value) if "x-enum-names" not in at else value.value for value in at["enum"].items()]
         if "x-enum-names" not in at:
-            return _said(at, Literal[tuple(values)], ("enum", "type"))
+            return with_words(at, Literal[tuple(values)], ("enum", "type"))
         at.fields((), ("enum", "type", "title", "description", "x-enum-names", "x-enum-base"))
-        names = [_name(name) for name in at["x-enum-names"].items()]
+        names = [attribute_name(name) for name in at["x-enum-names"].items()]
         if len(names) != len(values) or len(set(names)) != len(names):
             at["x-enum-names"].refuse(f"must name each of the {len(values)} values once")
-        return self.once(at, lambda: _enum_class(at, list(zip(names, values, strict=True))))
+        return self.once(at, lambda: enum_class(at, list(zip(names, values, strict=True))))
 
     def one_of(self, at: Reading, depth: int) -> Annotation:
         key = "anyOf" if "anyOf" in at else "oneOf"
@@ -230,31 +228,31 @@ class _Reader:
         if not parts:
             at[key].refuse("names no type")
         if at.mapping().get("x-python") == "decimal":
-            return _said(at, decimal.Decimal, (key, "x-python"))
+            return with_words(at, decimal.Decimal, (key, "x-python"))
         options: dict[str, Any] = {}
         if "discriminator" in at:
             at["discriminator"].fields(("propertyName",), ("mapping",))
-            options["discriminator"] = _name(at["discriminator"]["propertyName"])
-        return _said(at, Union[tuple(parts)], (key, "discriminator"), options)  # noqa: UP007  made from values
+            options["discriminator"] = attribute_name(at["discriminator"]["propertyName"])
+        return with_words(at, Union[tuple(parts)], (key, "discriminator"), options)  # noqa: UP007  made from values
 
     def text(self, at: Reading, _: int) -> Annotation:
         form = at["format"].text(100) if "format" in at else ""
-        options = _constraints(at, _TEXT)
+        options = constraints_of(at, TEXT)
         if form and form not in _FORMATS:
             options["json_schema_extra"] = {"format": form}
-        return _said(at, _FORMATS.get(form, str), ("type", "format", *_TEXT), options)
+        return with_words(at, _FORMATS.get(form, str), ("type", "format", *TEXT), options)
 
     def plain(self, at: Reading, _: int) -> Annotation:
         kind = {"integer": int, "number": float, "boolean": bool, "null": None}[at["type"].text()]
         numeric = kind in (int, float)
-        options = _constraints(at, _NUMBER) if numeric else {}
-        return _said(at, kind, ("type", *(_NUMBER if numeric else ())), options)
+        options = constraints_of(at, NUMBER) if numeric else {}
+        return with_words(at, kind, ("type", *(NUMBER if numeric else ())), options)
 
     def array(self, at: Reading, depth: int) -> Annotation:
-        known = ("type", "items", "prefixItems", "uniqueItems", "x-python", *_LIST)
+        known = ("type", "items", "prefixItems", "uniqueItems", "x-python", *LIST)
         if "prefixItems" in at or ("items" not in at and at.mapping().get("maxItems") == 0):
             parts = [self.read(p, depth + 1) for p in at["prefixItems"].items()] if "prefixItems" in at else []
-            return _said(at, _generic(tuple, *parts), known)
+            return with_words(at, _generic(tuple, *parts), known)
         item = self.read(at["items"], depth + 1) if "items" in at else Any
         if "x-python" in at:
             if at["x-python"].text() not in _UNLIKE_LISTS:
@@ -262,7 +260,7 @@ class _Reader:
             made = _UNLIKE_LISTS[at["x-python"].text()](item)
         else:
             made = _generic(set if "uniqueItems" in at and at["uniqueItems"].flag() else list, item)
-        return _said(at, made, known, _constraints(at, _LIST))
+        return with_words(at, made, known, constraints_of(at, LIST))
 
     # --- objects ---------------------------------------------------------------------------------------------------
 
@@ -270,7 +268,7 @@ class _Reader:
         if "properties" in at:
             if at.mapping().get("x-python") == "typed_dict":
                 return self.typed_dict(at, depth)
-            return self.model(at, depth, _class_name(at))
+            return self.model(at, depth, class_name(at))
         key: Any = str
         for said in ("x-keys", "propertyNames"):
             if said in at:
@@ -278,8 +276,8 @@ class _Reader:
         value: Any = Any
         if "additionalProperties" in at and at["additionalProperties"].value is not True:
             value = self.read(at["additionalProperties"], depth + 1)
-        known = ("type", "additionalProperties", "propertyNames", "x-keys", *_DICT)
-        return _said(at, dict[key, value], known, _constraints(at, _DICT))
+        known = ("type", "additionalProperties", "propertyNames", "x-keys", *DICT)
+        return with_words(at, dict[key, value], known, constraints_of(at, DICT))
 
     def model(self, at: Reading, depth: int, name: str) -> Annotation:
         known = ("properties", "required", "title", "description", "additionalProperties", "x-order", "x-class")
@@ -289,7 +287,7 @@ class _Reader:
     def make_model(self, at: Reading, depth: int, name: str) -> type[pydantic.BaseModel]:
         required = self.required(at)
         fields: dict[str, Any] = {
-            _name(Reading(field, part.path)): self.field(part, depth + 1, field in required)
+            attribute_name(Reading(field, part.path)): self.field(part, depth + 1, field in required)
             for field, part in at["properties"].members()
         }
         title = at["title"].text(200) if "title" in at else name
@@ -303,14 +301,14 @@ class _Reader:
 
     def field(self, at: Reading, depth: int, required: bool) -> tuple[Annotation, Any]:
         """A field of a model: what is said of it belongs to the field and not to its type."""
-        inner = {key: value for key, value in at.mapping().items() if key not in ("default", *_SAID)}
+        inner = {key: value for key, value in at.mapping().items() if key not in ("default", *SAID)}
         annotation = self.read(Reading(inner, at.path), depth)
-        options = _words(at)
+        options = words_of(at)
         if "default" in at:
             return annotation, Field(default=at["default"].plain(), validate_default=True, **options)
         if required:
             return annotation, Field(**options)
-        return annotation, Field(default_factory=_empty(inner), **options)
+        return annotation, Field(default_factory=default_of(inner), **options)
 
     def typed_dict(self, at: Reading, depth: int) -> Annotation:
         at.fields(
@@ -320,7 +318,7 @@ class _Reader:
         fields: dict[str, Any] = {}
         for field, part in at["properties"].members():
             kind = self.read(part, depth + 1)
-            fields[_name(Reading(field, part.path))] = kind if field in required else NotRequired[kind]
+            fields[attribute_name(Reading(field, part.path))] = kind if field in required else NotRequired[kind]
         return TypedDict(at["title"].text(200), fields)  # type: ignore[operator]  # made from values
 
     def required(self, at: Reading) -> frozenset[str]:
@@ -361,76 +359,3 @@ _KINDS: Mapping[str, _Form] = {
     "array": _Reader.array,
     "object": _Reader.mapping,
 }
-
-
-def _said(
-    at: Reading, made: Annotation, known: tuple[str, ...], options: Mapping[str, Any] | None = None
-) -> Annotation:
-    """The type with what is said of it in ``Annotated``, if anything is."""
-    at.fields((), (*known, *_SAID))
-    options = {**_words(at), **(options or {})}
-    return Annotated[made, Field(**options)] if options else made
-
-
-def _words(at: Reading) -> dict[str, Any]:
-    words: dict[str, Any] = {key: at[key].text() for key in ("title", "description") if key in at}
-    if "examples" in at:
-        words["examples"] = [example.plain() for example in at["examples"].items()]
-    return words
-
-
-def _constraints(at: Reading, table: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for keyword, option in table.items():
-        if keyword in at:
-            if keyword == "pattern":
-                found[option] = at[keyword].text(2_000)
-            elif table is _NUMBER:
-                low = 1e-300 if keyword == "multipleOf" else -float("inf")
-                found[option] = at[keyword].number(low)
-            else:
-                found[option] = at[keyword].whole()
-    return found
-
-
-def _literal(at: Reading) -> Any:
-    if at.value is not None and not isinstance(at.value, str | bool | int):
-        at.refuse("is no value a Literal can have")
-    return at.value
-
-
-def _name(at: Reading) -> str:
-    """A name that may become a Python attribute."""
-    name = at.text()
-    if not _NAME.fullmatch(name):
-        at.refuse(f"the name {name[:60]!r} is not one a field or member can have")
-    return name
-
-
-def _class_name(at: Reading) -> str:
-    for keyword in ("x-class", "title"):
-        if keyword in at:
-            return at[keyword].text(200)
-    return "Record"
-
-
-def _enum_class(at: Reading, members: list[tuple[str, Any]]) -> type[enum.Enum]:
-    title = at["title"].text(200) if "title" in at else "Choice"
-    base = at["x-enum-base"].text(20) if "x-enum-base" in at else ""
-    mixins: Mapping[str, Any] = {"str": str, "int": int}
-    bases: Mapping[str, Any] = {"StrEnum": enum.StrEnum, "IntEnum": enum.IntEnum}
-    if base and base not in mixins and base not in bases:
-        at["x-enum-base"].refuse(f"must be one of {', '.join((*mixins, *bases))}")
-    for _, value in members:
-        if value is not None and not isinstance(value, str | bool | int | float):
-            at["enum"].refuse(f"holds {json.dumps(value)[:60]}, which is no member's value")
-    made = cast(type[enum.Enum], bases.get(base, enum.Enum)(title, members, module=__name__, type=mixins.get(base)))
-    if len(made) != len(members):
-        at["enum"].refuse("holds a value twice")
-    made.__doc__ = at["description"].text() if "description" in at else None
-    return made
-
-
-def _empty(schema: Mapping[str, JSON]) -> Callable[[], Any]:
-    """What a field that may be left out, and says no default, holds then."""
-    return {"array": list, "object": dict}.get(str(schema.get("type")), lambda: None)

@@ -220,8 +220,9 @@ def wide(count: int) -> Graph:
 
     def body(g: GraphBuilder) -> Value:
         last = g.inputs["a"]
-        for _ in range(count):
-            last = g.step("step", "step", step.signature, {"text": last, "more": g.inputs["b"]})
+        for number in range(count):
+            name = f"step#{number + 1}" if number else "step"
+            last = g.step(name, "step", step.signature, {"text": last, "more": g.inputs["b"]})
         return last
 
     return build(body, step=step)
