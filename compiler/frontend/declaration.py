@@ -89,7 +89,12 @@ class FromFunction:
         """The declaration of a method for one instance: kept with it, made anew when an attribute it captured changed."""
         key = f"__treadle_{self.signature.name}__"
         kept = getattr(instance, "__dict__", {}).get(key)
-        if isinstance(kept, FromFunction) and kept.instance is instance and kept.plain is self.plain and kept.is_current:
+        if (
+            isinstance(kept, FromFunction)
+            and kept.instance is instance
+            and kept.plain is self.plain
+            and kept.is_current
+        ):
             return kept
         made = FromFunction(self.plain, self.signature, self.require, instance)
         if hasattr(instance, "__dict__"):

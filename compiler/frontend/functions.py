@@ -100,4 +100,3 @@ def _lambda(low: Lowering, tree: ast.Lambda, types: Sequence[Annotation]) -> Fun
     if body.poisoned:
         return Function(POISON, Any)
     return Function(Code(tree=["lambda", tokens, body.tree], names=body.names), body.type)
-

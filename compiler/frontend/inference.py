@@ -129,7 +129,9 @@ def is_hashable(annotation: Annotation) -> bool:
     annotation = bare(annotation)
     if get_origin(annotation) is tuple:
         return all(is_hashable(part) for part in get_args(annotation) if part is not ...)
-    return all(member in SCALARS or _is_enum(member) or _is_hashable_tuple(member) for member in members(widened(annotation)))
+    return all(
+        member in SCALARS or _is_enum(member) or _is_hashable_tuple(member) for member in members(widened(annotation))
+    )
 
 
 def _is_hashable_tuple(annotation: Annotation) -> bool:
@@ -151,8 +153,15 @@ def _is_enum(annotation: Annotation) -> bool:
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 _ITERABLES = (
-    list, set, frozenset, collections.abc.Iterable, collections.abc.Sequence, collections.abc.Collection,
-    collections.abc.Iterator, collections.abc.Set, collections.deque,
+    list,
+    set,
+    frozenset,
+    collections.abc.Iterable,
+    collections.abc.Sequence,
+    collections.abc.Collection,
+    collections.abc.Iterator,
+    collections.abc.Set,
+    collections.deque,
 )
 _MAPPINGS = (dict, collections.abc.Mapping, collections.Counter, collections.defaultdict, collections.OrderedDict)
 
@@ -321,9 +330,7 @@ def of_value(value: object) -> Annotation:
 def fits(source: Annotation, target: Annotation) -> bool:
     """Whether a value of ``source`` may be one of ``target``: false only where it never is."""
     return any(
-        assignable(a, b) or assignable(b, a) or _literals_fit(a, b)
-        for a in members(source)
-        for b in members(target)
+        assignable(a, b) or assignable(b, a) or _literals_fit(a, b) for a in members(source) for b in members(target)
     )
 
 
@@ -336,7 +343,11 @@ def _literals_fit(one: Annotation, other: Annotation) -> bool:
 def awaited(annotation: Annotation) -> Annotation:
     """What awaiting a coroutine type gives; other types as they are."""
     args = get_args(annotation)
-    return args[-1] if get_origin(annotation) in (collections.abc.Coroutine, collections.abc.Awaitable) and args else annotation
+    return (
+        args[-1]
+        if get_origin(annotation) in (collections.abc.Coroutine, collections.abc.Awaitable) and args
+        else annotation
+    )
 
 
 Rule = Callable[[Sequence[Annotation]], Annotation]

@@ -215,14 +215,16 @@ def _before(statement: ast.stmt, after: Names, loops: tuple[Loops, ...]) -> Name
         case ast.For() | ast.AsyncFor():
             return uses(statement.iter) | head(statement, after, loops)
         case ast.Match():
-            cases = union(before(case.body, after, loops) | uses(case.guard) | uses(case.pattern) for case in statement.cases)
+            cases = union(
+                before(case.body, after, loops) | uses(case.guard) | uses(case.pattern) for case in statement.cases
+            )
             return cases | after | uses(statement.subject)
     return after | union(uses(node) for node in _own(statement) if isinstance(node, ast.expr))
 
 
 def _before_assign(statement: ast.Assign, after: Names) -> Names:
     plain = union(stored(target) for target in statement.targets)
-    return (after - plain) | uses(statement.value) | union(map(_read, statement.targets))
+    return (after - plain) | uses(statement.value) | union(_read(target) for target in statement.targets if not isinstance(target, ast.Name))
 
 
 def _read(target: ast.expr) -> Names:

@@ -87,9 +87,7 @@ def _if(low: Lowering, tree: ast.If, live: Names) -> None:
         low.env.update(known)
         low.statements(body, live)
 
-    branch(
-        low, condition, lambda: arm(when_true, tree.body), lambda: arm(when_false, tree.orelse), live, tree
-    )
+    branch(low, condition, lambda: arm(when_true, tree.body), lambda: arm(when_false, tree.orelse), live, tree)
 
 
 def _assert(low: Lowering, tree: ast.Assert, live: Names) -> None:

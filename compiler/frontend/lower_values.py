@@ -7,21 +7,37 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
+from treadle.compiler.frontend.apply import Arguments, call_op
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import POISON, Code, const, is_scalar, names_of
 from treadle.compiler.frontend.inference import (
-    NONE, Never, bare, binary, classes, element, field, is_known, is_scalar as is_scalar_type, item, sliced, unary, union,
+    NONE,
+    Never,
+    bare,
+    binary,
+    classes,
+    element,
+    field,
+    is_known,
+    item,
+    sliced,
+    unary,
+    union,
     widened,
 )
+from treadle.compiler.frontend.inference import (
+    is_scalar as is_scalar_type,
+)
+from treadle.compiler.frontend.liveness import stored
 from treadle.compiler.frontend.lower_calls import lower_await, lower_call
 from treadle.compiler.frontend.lower_loops import lower_comprehension, lower_generator
 from treadle.compiler.frontend.lowering import Expression, Lowering
 from treadle.compiler.frontend.narrowing import narrow
+from treadle.compiler.frontend.op_function import op_of
 from treadle.compiler.frontend.operators import COMPARE, OPERATORS, UNARY
 from treadle.compiler.frontend.resolve import NotStatic, constant, static
 from treadle.compiler.frontend.state import FALL
 from treadle.compiler.signature import Annotation, type_name
-
 
 # --- names and constants ---------------------------------------------------------------------------------------------
 
@@ -134,7 +150,7 @@ def _formatted(low: Lowering, part: ast.expr) -> Code:
     """One part, already formatted: formatting may fail before the next part is evaluated."""
     if isinstance(part, ast.Constant):
         return Code(tree=["text", part.value], type=str)
-    assert isinstance(part, ast.FormattedValue)  # noqa: S101  nothing else stands in an f-string
+    assert isinstance(part, ast.FormattedValue)
     trees = [part.value] if part.format_spec is None else [part.value, part.format_spec]
     value, *spec = low.exprs(trees)
     if value.lazy:
@@ -166,10 +182,8 @@ def _attribute(low: Lowering, tree: ast.Attribute) -> Code:
 
 def _property(low: Lowering, tree: ast.Attribute, kind: Any, value: Code) -> Code:
     """A property is a function of the user's: an op."""
-    from treadle.compiler.frontend.apply import Arguments, call_op
-
     found = getattr(kind, tree.attr)
-    return call_op(low, low.report.function_op(found.fget, f"{kind.__name__}.{tree.attr}"), Arguments([value], {}), tree)
+    return call_op(low, op_of(found.fget, name=f"{kind.__name__}.{tree.attr}"), Arguments([value], {}), tree)
 
 
 def unknown(low: Lowering, tree: ast.expr, value: Code, what: str) -> str:
@@ -177,7 +191,9 @@ def unknown(low: Lowering, tree: ast.expr, value: Code, what: str) -> str:
     text = ast.unparse(tree)
     if is_known(value.type):
         return f"`{text}{what}` is not a declared field or pure method of {type_name(value.type)}"
-    return f"`{text}{what}`: the type of `{text}` is not known; add a type hint where it comes from{_origin(low, value)}"
+    return (
+        f"`{text}{what}`: the type of `{text}` is not known; add a type hint where it comes from{_origin(low, value)}"
+    )
 
 
 def _origin(low: Lowering, value: Code) -> str:
@@ -277,7 +293,7 @@ def _either(low: Lowering, tree: ast.BoolOp) -> Code:
     name = low.temporary("value")
     low.bind(name, value, tree)
     arms = (go_on, lambda: None) if form == "and" else ((lambda: None), go_on)
-    branch(low, low.ref(value), *arms, frozenset({name}), tree)
+    branch(low, low.ref(value), *arms, frozenset({name}) | stored(rest), tree)
     return low.taken(name)
 
 
@@ -309,14 +325,17 @@ def _conditional(low: Lowering, tree: ast.IfExp) -> Code:
     when_true, when_false = narrow(low, tree.test)
 
     def arm(known: Mapping[str, Any], part: ast.expr) -> Code:
-        kept = dict(low.env)
         low.env.update(known)
+        return low.expr(part)
+
+    def apart(known: Mapping[str, Any], part: ast.expr) -> Code:
+        kept = dict(low.env)
         try:
-            return low.expr(part)
+            return arm(known, part)
         finally:
             low.env = kept
 
-    pure = low.purely(lambda: (arm(when_true, tree.body), arm(when_false, tree.orelse)))
+    pure = low.purely(lambda: (apart(when_true, tree.body), apart(when_false, tree.orelse)))
     if pure is not None:
         return Code(
             tree=["if", test.tree, pure[0].tree, pure[1].tree],
@@ -333,13 +352,14 @@ def _conditional(low: Lowering, tree: ast.IfExp) -> Code:
         condition,
         lambda: low.bind(name, arm(when_true, tree.body), tree),
         lambda: low.bind(name, arm(when_false, tree.orelse), tree),
-        frozenset({name}),
+        frozenset({name}) | stored(tree.body) | stored(tree.orelse),
         tree,
     )
     return low.taken(name)
 
 
 def _walrus(low: Lowering, tree: ast.NamedExpr) -> Code:
+    low.needs_place()
     low.bind(tree.target.id, low.expr(tree.value), tree)
     return _name(low, ast.copy_location(ast.Name(id=tree.target.id, ctx=ast.Load()), tree))
 

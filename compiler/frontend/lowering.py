@@ -17,11 +17,11 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from treadle.compiler.frontend import liveness
+from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.captured import Reason
 from treadle.compiler.frontend.code import POISON, Code, const, finished
 from treadle.compiler.frontend.inference import settled, without_none
-from treadle.compiler.frontend import liveness
-from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.liveness import Loops
 from treadle.compiler.frontend.matching import as_branches
 from treadle.compiler.frontend.report import Report
@@ -70,6 +70,7 @@ class Lowering:
         self.outside = outside
         self.order = dict(order)
         self.is_async = is_async
+        self.self_name = ""
         self.env: dict[str, Binding] = {}
         self.block: list[Node] = []
         self.exits: frozenset[str] = frozenset({FALL})
@@ -160,9 +161,7 @@ class Lowering:
             else:
                 rule(self, statement, liveness.before(rest, live, self.around))
 
-    def _leaving(
-        self, statement: ast.If, rest: Sequence[ast.stmt], live: frozenset[str], rule: Statement
-    ) -> None:
+    def _leaving(self, statement: ast.If, rest: Sequence[ast.stmt], live: frozenset[str], rule: Statement) -> None:
         """A branch that may leave the block: what follows moves into the arm that goes on, if it is one alone."""
         moved = liveness.with_rest(statement, rest)
         if moved is not None:
@@ -187,7 +186,9 @@ class Lowering:
 
     # --- nodes ---------------------------------------------------------------------------------------------------
 
-    def add(self, kind: Callable[..., Node], types: Sequence[Annotation], where: ast.AST | None, **fields: Any) -> tuple[Ref, ...]:
+    def add(
+        self, kind: Callable[..., Node], types: Sequence[Annotation], where: ast.AST | None, **fields: Any
+    ) -> tuple[Ref, ...]:
         """Write a node; its results."""
         if self._pure and kind is not nodes.Const:
             raise NotPure
@@ -201,6 +202,11 @@ class Lowering:
         """An id for a node; the graph numbers its nodes anew at the end."""
         self._count += 1
         return NodeId(f"t{self._count}")
+
+    def numbers(self, after: int = 0) -> int:
+        """The next free number; ``after`` says that those before it are taken."""
+        self._count = max(self._count + 1, after)
+        return self._count
 
     def token(self) -> int:
         """A variable of a lambda or comprehension."""
@@ -234,6 +240,27 @@ class Lowering:
         kept = self.kept(code, where)
         value = dataclasses.replace(kept, names=frozenset(), direct=False, fresh=False)
         self.env[name] = Binding(code=value, owned=code.fresh)
+
+    def temporary(self, what: str) -> str:
+        """A name no user can write, for a value lowering needs itself."""
+        self._count += 1
+        name = f"${what}{self._count}"
+        self.order[name] = len(self.order)
+        return name
+
+    def taken(self, name: str) -> Code:
+        """The value of a temporary name, which is forgotten."""
+        binding = self.env.pop(name)
+        return dataclasses.replace(binding.code, fresh=binding.owned)
+
+    def needs_place(self) -> None:
+        """Say that what comes is not a pure expression.
+
+        Raises:
+            NotPure: A pure expression is being tried.
+        """
+        if self._pure:
+            raise NotPure
 
     def share(self, names: frozenset[str]) -> None:
         """The objects of these locals are held by somebody else from now on."""

@@ -27,7 +27,11 @@ def as_branches(low: Lowering, statement: ast.Match) -> list[ast.stmt]:
 def _case(low: Lowering, case: ast.match_case, subject: str, others: list[ast.stmt]) -> list[ast.stmt]:
     at = case.pattern
     name = _captured(case.pattern)
-    bound = [_at(at, ast.Assign(targets=[_name(at, name, ast.Store())], value=_name(at, subject, ast.Load())))] if name else []
+    bound = (
+        [_at(at, ast.Assign(targets=[_name(at, name, ast.Store())], value=_name(at, subject, ast.Load())))]
+        if name
+        else []
+    )
     test = _test(low, case.pattern, subject)
     if name and case.guard is not None:
         low.refuse(at, "a case that binds a name and has a guard is not in the captured part of Python")

@@ -134,7 +134,10 @@ def _augment_name(low: Lowering, tree: ast.AugAssign, target: ast.Name, op: str)
     owned = low.env[target.id].owned
     if not owned and not is_immutable(old.type):
         known = _type_words(old.type)
-        low.refuse(tree, f"`{target.id} {op}= …` may change an object others hold ({target.id} is {known}); write {target.id} = {target.id} {op} …")
+        low.refuse(
+            tree,
+            f"`{target.id} {op}= …` may change an object others hold ({target.id} is {known}); write {target.id} = {target.id} {op} …",
+        )
         return
     low.share(value.inside)
     kind = old.type if owned and op != "+" else binary(op, old.type, value.type)
@@ -190,4 +193,3 @@ def _type_words(kind: Annotation) -> str:
     from treadle.compiler.signature import type_name
 
     return "of an unknown type" if kind is Any else type_name(kind)
-

@@ -69,7 +69,9 @@ class Program(Generic[P, R]):
             self.__qualname__ = function.__qualname__
 
     @classmethod
-    def of_function(cls, function: Callable[P, R], *, require: str | None = None, name: str | None = None) -> Program[P, R]:
+    def of_function(
+        cls, function: Callable[P, R], *, require: str | None = None, name: str | None = None
+    ) -> Program[P, R]:
         """The program a function declares; see ``program``."""
         return cls(declare(function, name, require))
 
@@ -279,7 +281,9 @@ class Program(Generic[P, R]):
 
         session = self._session
         given = [self._row(number, row) for number, row in enumerate(rows)]
-        return await run_rows(given, lambda inputs: self._run(inputs, session), concurrency, keep_errors=errors == "return")
+        return await run_rows(
+            given, lambda inputs: self._run(inputs, session), concurrency, keep_errors=errors == "return"
+        )
 
     def _row(self, number: int, row: Row) -> dict[str, Any]:
         owner = f"row {number} of {self.name}"
@@ -302,7 +306,7 @@ class Program(Generic[P, R]):
     @cached_property
     def _host(self) -> HostRun:
         function = self.declaration.function
-        assert function is not None  # noqa: S101  a program without a function has a graph
+        assert function is not None
         return HostRun(self.name, function, self.declaration.captured)
 
     async def _run(self, inputs: dict[str, Any], session: Session) -> Any:

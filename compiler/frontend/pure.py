@@ -16,7 +16,17 @@ from typing import Any
 
 import pydantic
 
-from treadle.compiler.frontend.inference import Rule, element, is_known, item, members, sliced, union, widened, without_none
+from treadle.compiler.frontend.inference import (
+    Rule,
+    element,
+    is_known,
+    item,
+    members,
+    sliced,
+    union,
+    widened,
+    without_none,
+)
 from treadle.compiler.runtime import allowed
 from treadle.compiler.signature import Annotation
 
@@ -66,7 +76,11 @@ def _extreme(types: Sequence[Annotation]) -> Annotation:
 def _sum(types: Sequence[Annotation]) -> Annotation:
     parts = members(widened(element(types[0]))) if types else ()
     if parts and all(part in (int, float, bool) for part in parts):
-        return float if float in parts and len(parts) == 1 else union(int if part is bool else part for part in (*parts, int))
+        return (
+            float
+            if float in parts and len(parts) == 1
+            else union(int if part is bool else part for part in (*parts, int))
+        )
     return types[1] if len(types) > 1 else Any
 
 
@@ -220,7 +234,9 @@ def has_method(kind: Annotation, name: str) -> bool:
     for base in kind.__mro__:
         if base in allowed.METHODS:
             own = name in allowed.METHODS[base] and getattr(kind, name, None) is getattr(base, name, None)
-            return own or (name in allowed.METHODS[base] and issubclass(kind, pydantic.BaseModel) and _inherits(kind, name))
+            return own or (
+                name in allowed.METHODS[base] and issubclass(kind, pydantic.BaseModel) and _inherits(kind, name)
+            )
     return False
 
 
@@ -241,6 +257,15 @@ def method_result(receiver: Annotation, name: str, types: Sequence[Annotation]) 
 
 
 __all__ = [
-    "COPIES", "FAILS_LATE", "LAZY", "READS_ALL", "VIEWS", "function_name", "has_method", "is_known", "method_result",
-    "result", "sliced",
+    "COPIES",
+    "FAILS_LATE",
+    "LAZY",
+    "READS_ALL",
+    "VIEWS",
+    "function_name",
+    "has_method",
+    "is_known",
+    "method_result",
+    "result",
+    "sliced",
 ]

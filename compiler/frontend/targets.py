@@ -57,7 +57,11 @@ def _unpack(low: Lowering, target: ast.Tuple | ast.List, code: Code, where: ast.
     results = _unpacked(low, ["unpack", pattern_of(pattern), value_tree], inputs, kinds, where)
     for name, result, kind in zip(names, results, kinds, strict=True):
         value = of_ref(result, kind)
-        low.bind(name, dataclasses.replace(value, fresh=getattr(kind, "__origin__", None) is list and _is_star(target, name)), where)
+        low.bind(
+            name,
+            dataclasses.replace(value, fresh=getattr(kind, "__origin__", None) is list and _is_star(target, name)),
+            where,
+        )
 
 
 def _unpacked(low: Lowering, expression: Any, inputs: Any, kinds: list[Annotation], where: ast.AST) -> tuple[Any, ...]:
@@ -116,7 +120,9 @@ def pattern(low: Lowering, target: ast.expr, kind: Annotation) -> tuple[Any, dic
     if made is None or _refused_twice(low, target, names):
         return None
     tokens = [low.token() for _ in names]
-    codes = {name: Code(tree=["name", token], type=kind) for name, token, kind in zip(names, tokens, kinds, strict=True)}
+    codes = {
+        name: Code(tree=["name", token], type=kind) for name, token, kind in zip(names, tokens, kinds, strict=True)
+    }
     return _with_tokens(made, tokens), codes
 
 

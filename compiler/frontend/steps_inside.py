@@ -1,0 +1,76 @@
+"""Whether a plain function calls steps: read off the names its code uses, and those of the functions it calls."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from treadle.compiler.frontend.predictor import PredictorFunction
+from treadle.compiler.frontend.program import Program
+from treadle.compiler.frontend.source import Outside
+
+_MOST = 200  # functions looked at
+
+
+def calls_steps(function: Any) -> bool:
+    """Whether the function, or one it calls by name, calls a predictor or a program."""
+    return bool(steps_of(function))
+
+
+def steps_of(function: Any) -> list[PredictorFunction[..., Any] | Program[..., Any]]:
+    """The predictors and programs a function and those it calls mention, in the order of their names."""
+    found: dict[int, PredictorFunction[..., Any] | Program[..., Any]] = {}
+    seen: set[int] = set()
+    left = [function]
+    while left and len(seen) < _MOST:
+        current = left.pop()
+        while isinstance(current, functools.partial):
+            current = current.func
+        current = inspect.unwrap(getattr(current, "__func__", current))
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, PredictorFunction | Program):
+            found[id(current)] = current
+        elif isinstance(current, FunctionType) and _is_users(current):
+            left.extend(_mentioned(current))
+    return list(found.values())
+
+
+def _is_users(function: FunctionType) -> bool:
+    """Library code cannot know the user's predictors."""
+    return not function.__code__.co_filename.startswith("<frozen")
+
+
+def _mentioned(function: FunctionType) -> list[Any]:
+    outside = Outside.of(function, None)
+    names = sorted(_names(function.__code__))
+    found: list[Any] = []
+    for name in names:
+        try:
+            value = outside.find(name)
+        except LookupError:
+            continue
+        if isinstance(value, PredictorFunction | Program | FunctionType):
+            found.append(value)
+        elif isinstance(value, ModuleType):
+            found.extend(_of_module(value, names))
+        elif isinstance(value, dict | list | tuple):
+            parts = value.values() if isinstance(value, dict) else value
+            found.extend(part for part in parts if isinstance(part, PredictorFunction | Program))
+    return found
+
+
+def _of_module(module: ModuleType, names: list[str]) -> list[Any]:
+    values = (vars(module).get(name) for name in names)
+    return [value for value in values if isinstance(value, PredictorFunction | Program)]
+
+
+def _names(code: CodeType) -> set[str]:
+    names = {*code.co_names, *code.co_freevars}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _names(constant)
+    return names
