@@ -222,7 +222,7 @@ class Study:
 
     async def _finish(self, batch: Batch[Any]) -> None:
         await self._engine.finish(batch)
-        self._engine.check_hope(min(HOPELESS, len(self._allowed)))
+        self._engine.check_hope(max(1, min(HOPELESS, len(self._allowed))))
 
     def compare(self, a: Candidate, b: Candidate, ids: Sequence[str]) -> Paired:
         """Differences ``a`` minus ``b`` on ``ids``; measures what is missing.
