@@ -210,7 +210,13 @@ def _shape(job: Job, calls_per_run: float) -> Shape:
 
 
 def estimate(
-    program: Program[Any, Any], data: Source | None, metric: Metric, *, optimizer: Optimizer, **job: Any
+    program: Program[Any, Any],
+    data: Source | None,
+    metric: Metric,
+    *,
+    optimizer: Optimizer,
+    budget: Budget | None = None,
+    **job: Any,
 ) -> CostEstimate:
     """What ``compile`` with the same arguments would cost. Makes real runs on up to four examples.
 
@@ -219,10 +225,11 @@ def estimate(
         data: Examples.
         metric: Scores predictions.
         optimizer: The search.
+        budget: What the real runs may spend.
         job: ``feedback``, ``select``, ``confirm``, ``fields``, ``lm``, ``proposer_lm``, ``stubs``, ``seed``.
     """
     prepared = prepare(program, data, metric, optimizer, **job)
-    with prepared.open(Budget()) as study:
+    with prepared.open(budget or Budget()) as study:
         return forecast(prepared, study)
 
 
