@@ -24,6 +24,8 @@ The tree says whose fault it was and so what to do about it::
     │       ├── ContextTooLong            the prompt does not fit the model
     │       └── ReplyTruncated            cut by max_tokens
     ├── ReplyError (ValueError)           the reply does not fit the signature, also after the re-ask
+    ├── CodeError (RuntimeError)          generated code raised, broke its limits, or gave what JSON cannot hold
+    │   └── CodeRefused                   it is not run at all: another signature, an import that is not allowed
     ├── ArtifactError (ValueError)        a file that is corrupt, hostile, from the future or for another program
     └── StudyError (RuntimeError)         a search stopped; what it paid for is kept
         ├── BudgetExhausted               the next call does not fit under the cap
@@ -167,6 +169,22 @@ class ReplyError(TreadleError, ValueError):
     def __init__(self, message: str, reply: str = "") -> None:
         super().__init__(message)
         self.reply = reply[:2000]
+
+
+class CodeError(TreadleError, RuntimeError):
+    """Generated code raised, broke its limits, or returned what JSON cannot hold.
+
+    Attributes:
+        where: The code with the line that raised marked; empty where no line is to blame.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class CodeRefused(CodeError):
+    """Generated code is not run at all; the message names the rule and the line."""
 
 
 class ArtifactError(TreadleError, ValueError):
