@@ -16,6 +16,9 @@ from treadle.compiler.graph.nodes import Graph, Node, Predictor, Ref, Region
 Expand = Callable[[str, Predictor], Graph]
 """The graph of a predictor's module: ``lambda name, predictor: module.expand_step(name, predictor, values)``."""
 
+Weight = Callable[[nodes.LM], int]
+"""How often one LM node may call."""
+
 Prompt = Callable[[nodes.LM], "int | None"]
 """Tokens of the fixed part of a call's prompt: all but its inputs. ``None`` where unknown."""
 
@@ -124,16 +127,32 @@ def bounds(graph: Graph, *, expand: Expand | None = None, prompt: Prompt | None 
     )
 
 
-def lm_calls(graph: Graph, *, expand: Expand | None = None) -> int | None:
-    """LM calls of one run at most; ``None`` where unknown."""
-    return bounds(graph, expand=expand).lm_calls
+def lm_calls(graph: Graph, *, expand: Expand | None = None, weight: Weight | None = None) -> int | None:
+    """LM calls of one run at most; ``None`` where unknown.
+
+    Args:
+        graph: A legal graph.
+        expand: As in ``bounds``.
+        weight: How often one LM node may call, re-asks included; once without it.
+    """
+    total: int | None = 0
+    for calls in _Counter(graph.predictors, expand, None, weight).region(graph.nodes).calls.values():
+        total = _sum(total, calls)
+    return total
 
 
 class _Counter:
-    def __init__(self, predictors: Mapping[str, Predictor], expand: Expand | None, prompt: Prompt | None) -> None:
+    def __init__(
+        self,
+        predictors: Mapping[str, Predictor],
+        expand: Expand | None,
+        prompt: Prompt | None,
+        weight: Weight | None = None,
+    ) -> None:
         self.predictors = predictors
         self.expand = expand
         self.prompt = prompt
+        self.weight = weight
         self.steps: dict[str, _Cost] = {}
 
     def region(self, inside: Iterable[Node]) -> _Cost:
@@ -161,7 +180,8 @@ class _Counter:
                 return _Cost()
 
     def call(self, node: nodes.LM, name: str) -> _Cost:
-        return _Cost({name: 1}, {}, None if self.prompt is None else self.prompt(node), node.max_tokens)
+        calls = 1 if self.weight is None else self.weight(node)
+        return _Cost({name: calls}, {}, None if self.prompt is None else self.prompt(node), node.max_tokens)
 
     def step(self, name: str) -> _Cost:
         if name not in self.steps:
@@ -169,7 +189,7 @@ class _Counter:
             if self.expand is None:
                 self.steps[name] = _Cost({name: 1}, {}, None, predictor.max_tokens)
             else:
-                inner = _Counter({}, None, self.prompt).region(self.expand(name, predictor).nodes)
+                inner = _Counter({}, None, self.prompt, self.weight).region(self.expand(name, predictor).nodes)
                 total: int | None = 0
                 for calls in inner.calls.values():
                     total = _sum(total, calls)

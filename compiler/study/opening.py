@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.frontend.source import source_hash
 from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.identity import graph_hash
+from treadle.compiler.graph.nodes import LM as LMNode
 from treadle.compiler.graph.op import LIBRARY_PREFIX, Op
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
@@ -29,11 +30,34 @@ def splits_for_evaluation(data: Data) -> Splits:
     return Splits(feedback=(), select=data.ids, examples=len(data))
 
 
-def most_lm_calls(program: Program[Any, Any], candidate: Candidate) -> int | None:
-    """LM calls of one run under ``candidate`` at most, re-asks not counted; ``None`` where there is no bound."""
+def most_lm_calls(program: Program[Any, Any], candidate: Candidate, *, reasks: bool = False) -> int | None:
+    """LM calls of one run under ``candidate`` at most; ``None`` where there is no bound.
+
+    Args:
+        program: What is run.
+        candidate: Its parameters' values.
+        reasks: With the one re-ask of each reply that may not fit.
+    """
     if program.graph is None:
         return None
-    return lm_calls(program.graph, expand=lambda name, predictor: expand_step(name, predictor, candidate.values))
+    return lm_calls(
+        program.graph,
+        expand=lambda name, predictor: expand_step(name, predictor, candidate.values),
+        weight=calls_of if reasks else None,
+    )
+
+
+def calls_of(node: LMNode) -> int:
+    """LM calls of one LM node at most: two where the reply may not fit, one for plain text, which always does."""
+    return 1 if len(node.signature.outputs) == 1 and _is_plain(node.signature.outputs[0].annotation) else 2
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether the type is ``str`` without constraints: a description is none."""
+    if get_origin(annotation) is not Annotated:
+        return annotation is str
+    kind, *notes = get_args(annotation)
+    return kind is str and all(isinstance(note, str) for note in notes)
 
 
 def identity_of(program: Program[Any, Any], metric: Metric, lm: LM | None, **more: JSON) -> dict[str, JSON]:

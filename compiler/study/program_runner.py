@@ -9,21 +9,19 @@ from typing import Any
 
 from treadle.compiler.errors import DataError
 from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller
-from treadle.compiler.module import module_from_json
+from treadle.compiler.module import expand_step
 from treadle.compiler.runtime.interpreter import run_step
 from treadle.compiler.runtime.scope import current_scope, open_run
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.study.opening import most_lm_calls
+from treadle.compiler.study.opening import calls_of, most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.trace.tracer import Tracer
-
-REASK = 2
-"""Calls one LM node makes at most: the first, and the one re-ask."""
 
 
 class ProgramRunner:
@@ -53,14 +51,12 @@ class ProgramRunner:
     def run_calls(self, candidate: Candidate) -> int | None:
         """LM calls of one run at most, re-asks included; ``None`` where there is no bound."""
         if candidate.id not in self._bounds:
-            self._bounds[candidate.id] = most_lm_calls(self._program, candidate)
-        most = self._bounds[candidate.id]
-        return None if most is None else most * REASK
+            self._bounds[candidate.id] = most_lm_calls(self._program, candidate, reasks=True)
+        return self._bounds[candidate.id]
 
     def step_calls(self, predictor: Predictor) -> int | None:
         """LM calls of one proposer's step at most, re-asks included."""
-        most = 1 if predictor.module is None else module_from_json(dict(predictor.module)).lm_calls()
-        return None if most is None else most * REASK
+        return lm_calls(expand_step(predictor.signature.name, predictor, {}), weight=calls_of)
 
     async def run(self, candidate: Candidate, inputs: Mapping[str, Any], caller: Caller) -> Ran:
         """One run of the program under ``candidate``."""
