@@ -7,7 +7,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pydantic_core
+
 from treadle.compiler.errors import DeclarationError
+from treadle.compiler.graph.parameters import Parameter
 from treadle.compiler.signature import Annotation
 
 LIBRARY_PREFIX = "treadle:"
@@ -27,6 +30,7 @@ class Op:
         blocking: It waits for something outside Python and gets a thread.
         idempotent: Repeating it does no harm, so a search may run it although it has effects.
         trainable: Its body is a parameter of the search.
+        parameter: What it stands for, if it is no function of the user's but a value that search may change.
     """
 
     name: str
@@ -37,6 +41,17 @@ class Op:
     blocking: bool = False
     idempotent: bool = False
     trainable: bool = False
+    parameter: Parameter | None = None
+
+    @property
+    def address(self) -> str:
+        """Where a candidate has the value that takes its place; see ``parameters.py``."""
+        return f".{self.name}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: object) -> pydantic_core.CoreSchema:
+        """A field of a module that holds an op holds it as it is; pydantic does not look into it."""
+        return pydantic_core.core_schema.is_instance_schema(cls)
 
     @property
     def is_async(self) -> bool:

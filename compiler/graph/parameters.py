@@ -8,6 +8,7 @@ Addresses name a predictor, then the modules on the way, then the field::
     reply/vote.n                                    a module's knob; numbers are not part of an address
     reply.from_triage                               a context edge
     .edits                                          the program's data-edge edits
+    .threshold   .extract                           a number, choice or text of the program; the code of an op
 
 The prefix is the condition: ``reply/vote…`` is active while ``reply.module`` is a Vote.
 """

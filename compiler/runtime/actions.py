@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from treadle.compiler.graph.op import Op
+from treadle.compiler.runtime.blame import blame
 from treadle.compiler.runtime.block import Action, Block, Frame
 from treadle.compiler.runtime.lm_call import Call, ask
 from treadle.compiler.runtime.pools import in_blocking_thread
@@ -69,6 +70,7 @@ class CallOp(Action):
         positional: Slots of the arguments given by position.
         named: Slots of the arguments given by name.
         names: Names of all arguments for the trace, positional ones first.
+        parameters: Address of what search may change in it.
     """
 
     op: Op
@@ -77,6 +79,7 @@ class CallOp(Action):
     positional: tuple[int, ...]
     named: tuple[tuple[str, int], ...]
     names: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
 
     waits: ClassVar[bool] = False
 
@@ -97,6 +100,7 @@ class CallOp(Action):
         except BaseException as error:
             if record is not None:
                 record.fail(error)
+                record.where = blame(error, self.op.function)
             raise
         finally:
             current_scope.reset(token)
@@ -118,6 +122,7 @@ class CallOp(Action):
             inputs=dict(zip(self.names, (*args, *named.values()), strict=True)),
             origin=frame.origin((*self.positional, *(slot for _, slot in self.named))),
             controls=scope.controls,
+            parameters=self.parameters,
         )
         return scope.record.add(record)
 
@@ -148,6 +153,7 @@ class AwaitOp(CallOp):
         except BaseException as error:
             if record is not None:
                 record.fail(error)
+                record.where = blame(error, self.op.function)
             raise
         finally:
             current_scope.reset(token)

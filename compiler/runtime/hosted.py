@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from treadle.compiler.graph.op import Op
+from treadle.compiler.runtime.blame import blame
 from treadle.compiler.runtime.pools import run_in_thread
 from treadle.compiler.runtime.scope import Opened, Scope, current_scope, open_run
 from treadle.compiler.runtime.session import Session
+from treadle.compiler.runtime.tuned_op import addresses_of, tuned_op
 from treadle.compiler.trace.tracer import Record
 
 
@@ -79,7 +81,9 @@ def call_op(op: Op, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
     An async op gives its awaitable; its record ends when that does. Where the run has a stub for it, that is called.
     """
     scope = current_scope.get()
-    op = op if scope is None else scope.run.session.stubs.get(op.name, op)
+    if scope is not None:
+        session = scope.run.session
+        op = tuned_op(session.stubs.get(op.name, op), session.candidate.values, session.executor)
     if scope is None or scope.record is None:
         return op.function(*args, **named)
     if op.is_async:
@@ -101,13 +105,16 @@ async def _await_op(op: Op, args: tuple[Any, ...], named: Mapping[str, Any], sco
 def _recorded(op: Op, args: tuple[Any, ...], named: Mapping[str, Any], scope: Scope) -> Iterator[Record]:
     parent = scope.record
     assert parent is not None  # the callers looked
-    record = Record("op", op.name, order=parent.next_order(), inputs=_by_name(op, args, named))
+    record = Record(
+        "op", op.name, order=parent.next_order(), inputs=_by_name(op, args, named), parameters=addresses_of(op)
+    )
     parent.add(record)
     token = current_scope.set(Scope(scope.run, base=scope.base, record=record))
     try:
         yield record
     except BaseException as error:
         record.fail(error)
+        record.where = blame(error, op.function)
         raise
     finally:
         current_scope.reset(token)

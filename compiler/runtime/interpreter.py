@@ -25,6 +25,7 @@ from treadle.compiler.runtime.plan import Plan, plan_graph, plan_step
 from treadle.compiler.runtime.scope import Scope, current_scope, open_run
 from treadle.compiler.runtime.session import Session
 from treadle.compiler.runtime.step_plan import Temperature
+from treadle.compiler.runtime.tuned_op import tuned_op
 from treadle.compiler.trace.snapshot import snapshots
 from treadle.compiler.trace.tracer import Record
 
@@ -216,9 +217,10 @@ def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
     known, values = _with_stubs(ops, session), session.candidate.values
 
     def make(temperature: Temperature) -> Plan:
-        return plan_graph(_rewired(graph, values), known, values, temperature)
+        tuned = {name: tuned_op(op, values, session.executor) for name, op in known.items()}
+        return plan_graph(_rewired(graph, values), tuned, values, temperature)
 
-    return _graph_plans.get(graph, _op_ids(known), session, make)
+    return _graph_plans.get(graph, (id(session.executor), *_op_ids(known)), session, make)
 
 
 def _rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:

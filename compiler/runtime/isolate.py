@@ -31,7 +31,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias, cast
 
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import CodeError, ConfigurationError
@@ -180,7 +180,7 @@ def call_code(
         CodeError: It raised, broke a limit, or returned what JSON cannot hold; ``where`` marks the line.
         ConfigurationError: The executor cannot do its work.
     """
-    request = {
+    request: dict[str, JSON] = {
         "code": code,
         "function": function,
         "args": list(args),
@@ -192,7 +192,7 @@ def call_code(
     except CodeError as error:
         raise CodeError(f"the code of {function!r} {error}") from None
     if "value" in reply:
-        return reply["value"]
+        return cast(JSON, reply["value"])
     if "unconfined" in reply:
         msg = (
             f"generated code cannot be isolated here: {reply['unconfined']}. Give executor= (a container of yours), or "

@@ -20,6 +20,7 @@ from treadle.compiler.runtime.expressions import compile_expression
 from treadle.compiler.runtime.layout import Layout
 from treadle.compiler.runtime.regions import Choose, Repeat, RunMap, RunReplicate
 from treadle.compiler.runtime.step_plan import Answer, Temperature, call_of, expand, with_context
+from treadle.compiler.runtime.tuned_op import addresses_of
 from treadle.compiler.signature import MISSING, Annotation, Signature, Slot
 
 
@@ -223,6 +224,7 @@ class _Planner:
             positional=positional,
             named=named,
             names=op.argument_names(len(positional)) + tuple(name for name, _ in named),
+            parameters=addresses_of(op),
         )
         own = op.name not in library()
         return action, _Facts(waits=waits, effects=op.effects or node.effects, touches=own)

@@ -15,6 +15,7 @@ from treadle.compiler.graph.rewrite import EDITS
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller
 from treadle.compiler.lm.retry import direct
+from treadle.compiler.runtime.isolate import DEFAULT, Executor
 from treadle.compiler.trace.tracer import Tracer
 
 LM_VARIABLE = "TREADLE_LM"
@@ -33,6 +34,7 @@ class Session:
         tracer: Where the run's trace goes, beside those ``trace()`` has opened.
         candidate: The parameters' values.
         stubs: Ops that stand in for those of the same name: in a search, for ops with effects.
+        executor: What runs the candidate's code, in a process of its own.
     """
 
     lm: LM | None = None
@@ -42,6 +44,7 @@ class Session:
     tracer: Tracer | None = None
     candidate: Candidate = dataclasses.field(default_factory=Candidate)
     stubs: Mapping[str, Op] = dataclasses.field(default_factory=dict)
+    executor: Executor = DEFAULT
 
     def lm_for(self, predictor: str, model: str | None = None) -> LM:
         """The LM that answers a call of ``predictor``.
@@ -105,6 +108,7 @@ class Session:
             tracer=self.tracer,
             candidate=_merged(self.candidate, outer.candidate),
             stubs={**self.stubs, **outer.stubs},
+            executor=outer.executor if self.executor is DEFAULT else self.executor,
         )
 
 

@@ -268,4 +268,5 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "seconds": _number,
     "cached": _flag,
     "taken": _optional(_taken),
+    "where": _text,
 }

@@ -39,6 +39,7 @@ class Span:
         cost: Dollars, or ``None`` where unknown.
         seconds: Duration by a monotonic clock.
         cached: A store answered.
+        where: For an op that failed, its source with the line to blame marked, as far as it is known.
         taken: For a branch, ``"then"`` or ``"otherwise"``; for a loop, map or replica the number of turns.
     """
 
@@ -65,6 +66,7 @@ class Span:
     seconds: float = 0.0
     cached: bool = False
     taken: str | int | None = None
+    where: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

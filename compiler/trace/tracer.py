@@ -74,6 +74,7 @@ class Record:
         "seconds",
         "taken",
         "usage",
+        "where",
     )
 
     def __init__(
@@ -113,6 +114,7 @@ class Record:
         self.cost: float | None = None
         self.cached = False
         self.taken: str | int | None = None
+        self.where = ""
         self.seconds = 0.0
         self.children: list[Record] = []
         self._count = itertools.count()
@@ -216,6 +218,7 @@ def _span(number: int, record: Record, parent: int | None, numbers: Mapping[int,
         seconds=record.seconds,
         cached=record.cached,
         taken=record.taken,
+        where=record.where,
     )
 
 
