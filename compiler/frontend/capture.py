@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from treadle.compiler.frontend import library
+import treadle.compiler.frontend.library  # noqa: F401  registers the library ops captured programs call
 from treadle.compiler.frontend.captured import Captured, Reason
 from treadle.compiler.frontend.code import const, of_ref
 from treadle.compiler.frontend.liveness import always_leaves
@@ -15,12 +15,13 @@ from treadle.compiler.frontend.lower_statements import STATEMENTS
 from treadle.compiler.frontend.lower_values import EXPRESSIONS
 from treadle.compiler.frontend.lowering import Lowering
 from treadle.compiler.frontend.predictor import PredictorFunction
-from treadle.compiler.frontend.report import Report, numbered
+from treadle.compiler.frontend.report import Report
 from treadle.compiler.frontend.source import NoSource, Outside, source_of
 from treadle.compiler.frontend.state import RETURNED, Binding
 from treadle.compiler.frontend.steps_inside import steps_of
 from treadle.compiler.frontend.tidy import tidied
 from treadle.compiler.graph import nodes
+from treadle.compiler.graph.check import check
 from treadle.compiler.graph.nodes import Graph, Node
 from treadle.compiler.graph.substitute import Renumbering, with_inner
 from treadle.compiler.signature import Signature
@@ -56,6 +57,7 @@ def capture(function: Callable[..., Any], signature: Signature, instance: object
     output = nodes.Output(id=low.new_id(), value=value)
     constants = [node for node, _ in low.constants.values()]
     graph = _finished(low, signature.name, [*inputs, *constants, *low.block, output])
+    check(graph)
     return report.captured(graph)
 
 
@@ -132,8 +134,6 @@ def _find_steps(report: Report, function: Callable[..., Any]) -> None:
 
 def _finished(low: Lowering, name: str, written: Sequence[Node]) -> Graph:
     """The graph: without unused constants, its steps named, its nodes numbered."""
-    places = {(key[0], 0, *key[1:]): predictor for key, predictor in low.sites.values()}
-    del places
     names = _step_names(low)
     kept = tidied(written)
     numbered_nodes = Renumbering().nodes([_renamed(node, names) for node in kept])
@@ -155,6 +155,3 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     if isinstance(node, nodes.Step):
         return dataclasses.replace(node, name=names[node.name])
     return with_inner(node, lambda inner: _renamed(inner, names)) if node.regions else node
-
-
-_UNUSED = (numbered, library)

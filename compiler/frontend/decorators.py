@@ -10,6 +10,7 @@ from treadle.compiler.errors import DeclarationError
 from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.program import Program
+from treadle.compiler.frontend.trainable import check_trainable
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.module import Module
 from treadle.compiler.prompt.demo import Demo
@@ -168,7 +169,8 @@ def op(
             program unless it is stubbed or ``idempotent``.
         blocking: It waits for something outside Python: it gets a thread.
         idempotent: Repeating it does no harm.
-        trainable: Its body is a parameter of the search.
+        trainable: Its body is a parameter of the search. It takes and gives JSON; code a search writes for it runs in
+            a process of its own, never in this one.
         name: Its name where it is not the function's; unique in a program.
 
     Raises:
@@ -188,6 +190,8 @@ def _op(
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         msg = f"op {function.__name__!r} yields: return a list instead, an op's result may be read more than once"
         raise DeclarationError(msg)
+    if trainable:
+        check_trainable(function, name or function.__name__, effects=effects)
     return OpFunction(
         function, effects=effects, blocking=blocking, idempotent=idempotent, trainable=trainable, name=name
     )

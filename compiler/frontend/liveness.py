@@ -224,7 +224,11 @@ def _before(statement: ast.stmt, after: Names, loops: tuple[Loops, ...]) -> Name
 
 def _before_assign(statement: ast.Assign, after: Names) -> Names:
     plain = union(stored(target) for target in statement.targets)
-    return (after - plain) | uses(statement.value) | union(_read(target) for target in statement.targets if not isinstance(target, ast.Name))
+    return (
+        (after - plain)
+        | uses(statement.value)
+        | union(_read(target) for target in statement.targets if not isinstance(target, ast.Name))
+    )
 
 
 def _read(target: ast.expr) -> Names:

@@ -6,7 +6,7 @@ import ast
 import builtins
 import dataclasses
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import MethodType, ModuleType
 from typing import Any
 
@@ -14,9 +14,8 @@ import pydantic
 
 from treadle.compiler.frontend import pure
 from treadle.compiler.frontend.apply import Arguments, call_op, call_program, call_step, choose
-from treadle.compiler.frontend.code import POISON, Code, const, names_of
-from treadle.compiler.frontend.functions import function_code, is_function
-from treadle.compiler.frontend.inference import classes, element, is_known, is_scalar
+from treadle.compiler.frontend.code import POISON, Code, const
+from treadle.compiler.frontend.inference import classes
 from treadle.compiler.frontend.lower_loops import read_all, search
 from treadle.compiler.frontend.lower_pure import call_method, call_pure, format_constant
 from treadle.compiler.frontend.lowering import Lowering
@@ -475,6 +474,3 @@ def _raiser(kind: type[Exception]) -> Callable[..., None]:
         raise kind(*args, **kwargs)
 
     return raiser
-
-
-_UNUSED = (Coroutine, Mapping, element, is_function, function_code, is_known, is_scalar, names_of)

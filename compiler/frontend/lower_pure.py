@@ -11,7 +11,7 @@ from typing import Any
 import pydantic
 
 from treadle.compiler.frontend import pure
-from treadle.compiler.frontend.code import POISON, Code, const, names_of
+from treadle.compiler.frontend.code import POISON, Code, names_of
 from treadle.compiler.frontend.functions import Function, function_code, is_function
 from treadle.compiler.frontend.inference import classes, element, is_known, is_scalar
 from treadle.compiler.frontend.lowering import Lowering
@@ -247,6 +247,3 @@ def _can_be_told(kind: Any) -> bool:
     if not isinstance(kind, type):
         return False
     return _is_builtin(kind) or issubclass(kind, pydantic.BaseModel | enum.Enum) or dataclasses.is_dataclass(kind)
-
-
-_UNUSED = const

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import typing
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from treadle.compiler.graph.op import Op
+from treadle.compiler.graph.parameters import Parameter
 from treadle.compiler.runtime.hosted import call_op
 from treadle.compiler.signature import Annotation
 
@@ -34,10 +36,14 @@ class OpFunction(Generic[P, R]):
         blocking: bool = False,
         idempotent: bool = False,
         trainable: bool = False,
+        parameter: Parameter | None = None,
+        returns: Annotation = None,
     ) -> None:
         self.op = op_of(
             function, name=name, effects=effects, blocking=blocking, idempotent=idempotent, trainable=trainable
         )
+        if parameter is not None:
+            self.op = dataclasses.replace(self.op, parameter=parameter, returns=returns)
         functools.update_wrapper(self, function)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:

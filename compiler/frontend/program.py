@@ -12,13 +12,17 @@ from treadle.compiler.errors import CaptureError, InputError
 from treadle.compiler.frontend.captured import Capture
 from treadle.compiler.frontend.declaration import Declaration, FromFunction, declare
 from treadle.compiler.frontend.host import HostRun
+from treadle.compiler.frontend.trainable import parameters_in
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.graph.rewrite import EDITS, edge_parameters, edited
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.module import Module
+from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.interpreter import run_graph
+from treadle.compiler.runtime.isolate import DEFAULT, Executor
 from treadle.compiler.runtime.session import Session
 from treadle.compiler.signature import Signature, Slot, read
 from treadle.compiler.space import parameters_of
@@ -43,12 +47,14 @@ class Binding:
         lms: LMs by recorded model name.
         candidate: The parameters' values.
         provenance: Where the candidate comes from, as a file says it; empty where no search chose it.
+        executor: What runs the candidate's code.
     """
 
     lm: LM | None = None
     lms: Mapping[str, LM] = dataclasses.field(default_factory=dict)
     candidate: Candidate = dataclasses.field(default_factory=Candidate)
     provenance: Mapping[str, JSON] = dataclasses.field(default_factory=dict)
+    executor: Executor = DEFAULT
 
 
 class Program(Generic[P, R]):
@@ -124,7 +130,7 @@ class Program(Generic[P, R]):
 
     @property
     def provenance(self) -> Mapping[str, JSON]:
-        """Where the candidate comes from, as a file says it: optimizer, data, scores; empty where no search chose it."""
+        """Where the candidate comes from: optimizer, data, scores; empty where no search chose it."""
         return self.binding.provenance
 
     @property
@@ -166,17 +172,18 @@ class Program(Generic[P, R]):
             for name, predictor in sorted(self.predictors.items())
             for parameter in parameters_of(name, predictor, modules=modules, models=models, temperature=temperature)
         ]
-        return ParameterSpace(tuple(found))
+        edges = edge_parameters(self.graph) if self.graph is not None else ()
+        return ParameterSpace((*found, *edges, *parameters_in(list(self.ops.values()))))
 
     def draw(self) -> str:
-        """The graph as Mermaid text.
+        """The graph as Mermaid text, with the edits of the program's candidate.
 
         Raises:
             CaptureError: The program runs in host mode: there is no graph to draw.
         """
         from treadle.compiler.graph.mermaid import mermaid
 
-        return mermaid(self._needed_graph("drawing"))
+        return mermaid(edited(self._needed_graph("drawing"), dict(filter(_is_edit, self.candidate.values.items()))))
 
     def _needed_graph(self, what: str) -> Graph:
         if self.graph is None:
@@ -187,16 +194,20 @@ class Program(Generic[P, R]):
 
     # --- what it is bound to -------------------------------------------------------------------------------------
 
-    def bind(self, *, lm: LM | str | Mapping[str, LM | str]) -> Program[P, R]:
-        """The program with an LM for every step that has none of its own.
+    def bind(
+        self, *, lm: LM | str | Mapping[str, LM | str] | None = None, executor: Executor | None = None
+    ) -> Program[P, R]:
+        """The program with an LM for every step that has none of its own, or with what runs its searched code.
 
         Args:
             lm: One LM for all, or a mapping from recorded model name to LM, for steps that ask for a model by name.
+            executor: Runs code that a search wrote for trainable ops; see ``compiler/runtime/isolate.py``.
         """
+        binding = self.binding if executor is None else dataclasses.replace(self.binding, executor=executor)
         if isinstance(lm, Mapping):
             named = {name: _lm(given) for name, given in lm.items()}
-            return self._with(dataclasses.replace(self.binding, lms={**self.binding.lms, **named}))
-        return self._with(dataclasses.replace(self.binding, lm=_lm(lm)))
+            return self._with(dataclasses.replace(binding, lms={**binding.lms, **named}))
+        return self._with(binding if lm is None else dataclasses.replace(binding, lm=_lm(lm)))
 
     def with_candidate(self, candidate: Candidate) -> Program[P, R]:
         """The program with these values for its parameters, in place of those it had."""
@@ -212,8 +223,7 @@ class Program(Generic[P, R]):
     # --- running it ----------------------------------------------------------------------------------------------
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it. Works in scripts, threads, notebooks and inside a running event loop; an async program gives an
-        awaitable.
+        """Run it: in a script, a thread, a notebook, inside a running event loop. An async program gives an awaitable.
 
         Raises:
             InputError: An input is missing, unknown or of the wrong type.
@@ -245,6 +255,12 @@ class Program(Generic[P, R]):
         """
         own = self._session.within(session)
         return await self._run(self.signature.bind((), inputs), dataclasses.replace(own, tracer=session.tracer))
+
+    async def run_function(self, inputs: Mapping[str, Any], session: Session) -> Any:
+        """Run the function itself under a session, also where there is a graph: the reference the graph is held to."""
+        own = self._session.within(session)
+        given = self.signature.bind((), inputs)
+        return await self._host.on_loop(given, dataclasses.replace(own, tracer=session.tracer))
 
     @overload
     def traced(self: Program[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, Trace]: ...
@@ -280,12 +296,17 @@ class Program(Generic[P, R]):
         from treadle.compiler.frontend.batch import run_rows
 
         session = self._session
-        given = [self._row(number, row) for number, row in enumerate(rows)]
+        given = [self.inputs_of(number, row) for number, row in enumerate(rows)]
         return await run_rows(
             given, lambda inputs: self._run(inputs, session), concurrency, keep_errors=errors == "return"
         )
 
-    def _row(self, number: int, row: Row) -> dict[str, Any]:
+    def inputs_of(self, number: int, row: Row) -> dict[str, Any]:
+        """The inputs in a row of data, defaults filled in; other keys are ignored.
+
+        Raises:
+            InputError: An input is missing or does not fit; names the row.
+        """
         owner = f"row {number} of {self.name}"
         inputs = {slot.name: read(owner, slot, row[slot.name]) for slot in self.inputs if slot.name in row}
         missing = [slot.name for slot in self.inputs if slot.required and slot.name not in row]
@@ -300,7 +321,11 @@ class Program(Generic[P, R]):
         bound = {name: found.lm for name, found in declared.items() if found.lm is not None}
         lms = {lm.model: lm for lm in bound.values()}
         return Session(
-            lm=self.binding.lm, lms={**lms, **self.binding.lms}, bound=bound, candidate=self.binding.candidate
+            lm=self.binding.lm,
+            lms={**lms, **self.binding.lms},
+            bound=bound,
+            candidate=self.binding.candidate,
+            executor=self.binding.executor,
         )
 
     @cached_property
@@ -331,3 +356,9 @@ class Program(Generic[P, R]):
 
 def _lm(given: LM | str) -> LM:
     return LM(given) if isinstance(given, str) else given
+
+
+def _is_edit(entry: tuple[str, JSON]) -> bool:
+    """Whether a candidate's entry changes the graph itself; modules are swapped where a step is expanded."""
+    address = entry[0]
+    return address == EDITS or ("/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX))

@@ -28,7 +28,8 @@ def steps_of(function: Any) -> list[PredictorFunction[..., Any] | Program[..., A
         current = left.pop()
         while isinstance(current, functools.partial):
             current = current.func
-        current = inspect.unwrap(getattr(current, "__func__", current))
+        if not isinstance(current, PredictorFunction | Program):  # those wrap a function that is not theirs to run
+            current = inspect.unwrap(getattr(current, "__func__", current))
         if id(current) in seen:
             continue
         seen.add(id(current))

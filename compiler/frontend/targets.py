@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from treadle.compiler.frontend.code import Code, finished, of_ref, pattern_of
+from treadle.compiler.frontend.code import Code, pattern_of
 from treadle.compiler.frontend.inference import element, item
 from treadle.compiler.frontend.mutation import set_item
-from treadle.compiler.graph import nodes
 from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
@@ -53,22 +51,10 @@ def _unpack(low: Lowering, target: ast.Tuple | ast.List, code: Code, where: ast.
     if pattern is None or _refused_twice(low, target, names):
         return
     low.share(code.names)
-    value_tree, inputs = finished(code.tree)
-    results = _unpacked(low, ["unpack", pattern_of(pattern), value_tree], inputs, kinds, where)
-    for name, result, kind in zip(names, results, kinds, strict=True):
-        value = of_ref(result, kind)
-        low.bind(
-            name,
-            dataclasses.replace(value, fresh=getattr(kind, "__origin__", None) is list and _is_star(target, name)),
-            where,
-        )
-
-
-def _unpacked(low: Lowering, expression: Any, inputs: Any, kinds: list[Annotation], where: ast.AST) -> tuple[Any, ...]:
-    """One result per name; a single name is taken out of the tuple of one."""
-    if len(kinds) == 1:
-        expression = ["item", expression, ["const", 0]]
-    return low.add(nodes.Expr, kinds, where, expression=expression, inputs=inputs)
+    whole = low.kept(Code(tree=["unpack", pattern_of(pattern), code.tree], type=tuple[tuple(kinds)]), where)
+    for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        fresh = getattr(kind, "__origin__", None) is list and _is_star(target, name)
+        low.bind(name, Code(tree=["item", whole.tree, ["const", index]], type=kind, fresh=fresh), where)
 
 
 def _is_star(target: ast.Tuple | ast.List, name: str) -> bool:
