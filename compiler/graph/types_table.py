@@ -9,7 +9,7 @@ from typing import cast
 import pydantic
 
 from treadle.compiler.canonical import JSON, canonical
-from treadle.compiler.errors import SignatureError
+from treadle.compiler.errors import ArtifactError, SignatureError
 from treadle.compiler.json_schema import in_declared_order
 from treadle.compiler.made_types import Known
 from treadle.compiler.reading import Reading
@@ -19,6 +19,7 @@ from treadle.compiler.signature import Annotation, Slot, type_name
 _KEPT = 4_096
 
 _schemas: OrderedDict[int, tuple[Annotation, Mapping[str, JSON], str]] = OrderedDict()
+_names: OrderedDict[str, str] = OrderedDict()
 
 
 def schema_of(annotation: Annotation) -> tuple[Mapping[str, JSON], str]:
@@ -38,9 +39,22 @@ def schema_of(annotation: Annotation) -> tuple[Mapping[str, JSON], str]:
 def _written(annotation: Annotation) -> tuple[Mapping[str, JSON], str]:
     try:
         schema = Slot(name="value", annotation=annotation).schema
+        type_of(schema)
     except (SignatureError, pydantic.errors.PydanticUserError, NameError):  # NameError: a hint nobody can resolve
         schema = {}
+    except ArtifactError:  # a class that writes a schema of its own, which no type can be made from
+        schema = {}
     return schema, canonical(schema)
+
+
+def _name_of(schema: Mapping[str, JSON], text: str) -> str:
+    """What a schema's type is called: as the type that is made from it, so that reading and writing it again agree."""
+    found = _names.get(text)
+    if found is None:
+        found = _names[text] = type_name(type_of(schema)) if schema else "Any"
+        if len(_names) > _KEPT:
+            _names.popitem(last=False)
+    return found
 
 
 class TypeTable:
@@ -51,10 +65,10 @@ class TypeTable:
         self._table: dict[str, Mapping[str, JSON]] = {}
 
     def name(self, annotation: Annotation) -> str:
-        """The name of a type: as the user wrote it, with a number if another type has that name."""
+        """The name of a type, with a number if another type has that name."""
         schema, text = schema_of(annotation)
         if text not in self._names:
-            plain = type_name(annotation) if schema else "Any"
+            plain = _name_of(schema, text)
             name, count = plain, 1
             while name in self._table:
                 count += 1
