@@ -11,7 +11,6 @@ import difflib
 import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.outline import outline
@@ -25,11 +24,10 @@ from treadle.compiler.module import INNER, Module, module_of
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.signature import Signature, Slot, type_name
 
-if TYPE_CHECKING:
-    from treadle.compiler.frontend.program import Program
-
 WIDTH = 100
 """Columns a line of text may take."""
+_DEMOS_SHOWN = 6
+"""Demos shown of each kind; ``treadle show`` shows all."""
 _UNCHANGED_SHOWN = 1
 """Unchanged lines shown around a change."""
 
@@ -194,10 +192,16 @@ def _demos(name: str, what: str, old: Sequence[Demo], new: Sequence[Demo]) -> It
     come = [demo for key, demo in after.items() if key not in before]
     if gone or come:
         counts = [f"{len(demos)} {word}" for demos, word in ((gone, "removed"), (come, "added")) if demos]
-        rows = [*(f"- {demo_in_words(demo)}" for demo in gone), *(f"+ {demo_in_words(demo)}" for demo in come)]
+        rows = [*_listed("-", gone), *_listed("+", come)]
         yield Change(subject=name, what=f"{what}: {', '.join(counts)}", lines=tuple(rows))
     elif list(before) != list(after):
         yield Change(subject=name, what=what, lines=("  the same, in another order",))
+
+
+def _listed(mark: str, demos: Sequence[Demo]) -> Iterator[str]:
+    yield from (f"{mark} {demo_in_words(demo)}" for demo in demos[:_DEMOS_SHOWN])
+    if len(demos) > _DEMOS_SHOWN:
+        yield f"{mark} … and {len(demos) - _DEMOS_SHOWN} more"
 
 
 def _key(demo: Demo) -> str:
@@ -264,13 +268,3 @@ def in_words(module: Module) -> str:
 def declared_change(name: str, old: Predictor, new: Predictor) -> Diff:
     """What has changed in a predictor's declared fields."""
     return Diff(tuple(_change(name, "fields", fields_in_words(old.signature), fields_in_words(new.signature))))
-
-
-def diff(a: Program[..., Any], b: Program[..., Any]) -> Diff:
-    """What is different in program ``b``, seen from ``a``; false where nothing is, and ``str`` gives the text.
-
-    >>> print(treadle.diff(support, compiled))  # doctest: +SKIP
-    """
-    from treadle.compiler.artifact.emit import contents_of
-
-    return compare(contents_of(a), contents_of(b))

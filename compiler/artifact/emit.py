@@ -20,6 +20,7 @@ from treadle.compiler.canonical import canonical
 from treadle.compiler.errors import ArtifactError, ConfigurationError
 from treadle.compiler.frontend.source import NoSource, source_hash
 from treadle.compiler.graph.identity import graph_hash
+from treadle.compiler.lm.text import sendable
 from treadle.compiler.prompt.render import TEMPLATE_ID, template_hash
 from treadle.compiler.redact import redact
 
@@ -33,14 +34,20 @@ MODE = 0o644
 def dumps(program: Program[..., Any]) -> str:
     """The program as text: what ``save`` writes.
 
-    A key that stands in a prompt, a demo or the provenance is left out of the text.
+    In what data and models said, a key is cut out and a lone surrogate, which cannot be sent either, is replaced.
 
     Raises:
         ArtifactError: The program cannot be written: a type in it has no JSON Schema that can be read again, it is too
             large, or a key stands in its code.
     """
-    document = _without_keys(encode(contents_of(program)))
-    text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    try:
+        document = _sorted(_clean(encode(contents_of(program))))
+        text = json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    except ValueError as error:
+        if isinstance(error, ArtifactError):
+            raise
+        msg = f"program {program.name!r} holds a value JSON cannot: {error}"
+        raise ArtifactError(msg) from None
     check_contents(decode(read_strictly(text)))  # what cannot be read again is refused now, not when it is needed
     return text
 
@@ -154,11 +161,11 @@ def _provenance(program: Program[..., Any]) -> Provenance:
 
 
 _SEARCHED = ("edits", "parameters", "provenance")
-"""Parts of a document that hold what data and models said: a key found there is cut out."""
+"""Parts of a document that hold what data and models said."""
 
 
-def _without_keys(document: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: _redacted(part) if name in _SEARCHED else part for name, part in document.items()}
+def _clean(document: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: _cleaned(part) if name in _SEARCHED else part for name, part in document.items()}
     for name, part in kept.items():
         text = canonical(part)
         if redact(text) != text:
@@ -170,9 +177,20 @@ def _without_keys(document: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _redacted(value: Any) -> Any:
+_VALUES = ("inputs", "outputs", "value", "default")
+"""Fields that hold values of the user's program: demos, constants, defaults."""
+
+
+def _sorted(part: Any) -> Any:
+    """The document with sorted keys, but in values: the order of a dict's keys shows in prompts."""
+    if isinstance(part, Mapping):
+        return {key: part[key] if key in _VALUES else _sorted(part[key]) for key in sorted(part)}
+    return [_sorted(inner) for inner in part] if isinstance(part, list | tuple) else part
+
+
+def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return redact(sendable(value))
     if isinstance(value, Mapping):
-        return {redact(name): _redacted(inner) for name, inner in value.items()}
-    return [_redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {_cleaned(name): _cleaned(inner) for name, inner in value.items()}
+    return [_cleaned(inner) for inner in value] if isinstance(value, list | tuple) else value

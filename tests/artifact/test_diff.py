@@ -2,21 +2,28 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
 from tests.artifact.programs import TUNED, graph, predictors, program_of, tuned
 from tests.test_escape import HOSTILE
 from treadle.compiler.artifact.codec import decode
-from treadle.compiler.artifact.diff import compare, diff, in_words
+from treadle.compiler.artifact.diff import Diff, compare, in_words
 from treadle.compiler.artifact.emit import contents_of, dumps
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.artifact.show import described
+from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.module import Predict
 from treadle.compiler.signature import from_string
 from treadle.modules import ChainOfThought, Vote
+
+
+def diff(a: Program[..., Any], b: Program[..., Any]) -> Diff:
+    return compare(contents_of(a), contents_of(b))
+
 
 TEXT = """\
 the program

@@ -14,9 +14,11 @@ from treadle.compiler.artifact.codec import decode, encode
 from treadle.compiler.artifact.emit import contents_of, dumps, save
 from treadle.compiler.artifact.load import contents_in, load, loads
 from treadle.compiler.artifact.show import prompts
+from treadle.compiler.artifact.strict import walk
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ArtifactError, ConfigurationError
 from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.bind import demos_of
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Message, Request
@@ -47,7 +49,24 @@ def test_the_same_program_is_the_same_text_in_every_process() -> None:
 def test_the_text_is_sorted_indented_ascii() -> None:
     text = dumps(tuned())
     assert text.isascii()
-    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+    document = json.loads(text)
+    assert text == json.dumps(document, indent=2) + "\n"
+    for path, value in walk(document):
+        if isinstance(value, dict) and not {"inputs", "outputs", "value", "default"} & set(path):
+            assert list(value) == sorted(value), path
+
+
+def test_the_order_of_keys_in_values_is_the_programs() -> None:
+    demo: dict[str, JSON] = {
+        "inputs": {"ticket": "late", "policies": ["one"]},
+        "outputs": {"reply": {"urgent": True, "text": "yes"}, "reasoning": "why"},
+        "origin": "labelled",
+    }
+    made = program_of(graph()).with_candidate(Candidate(values={"reply.demos": [demo]}))
+    loaded = loads(dumps(made))
+    (read,) = demos_of(loaded.candidate.values["reply.demos"])
+    assert json.dumps([read.inputs, read.outputs]) == json.dumps([demo["inputs"], demo["outputs"]])
+    assert sent(loaded) == sent(made)
 
 
 def test_a_program_that_was_not_compiled_is_written_too() -> None:
@@ -176,6 +195,12 @@ def test_a_key_in_what_models_and_data_said_is_cut_out() -> None:
     text = dumps(program_of(graph()).with_candidate(Candidate(values=values)).with_provenance(origin))
     assert KEY not in text
     assert REDACTED in text
+
+
+def test_a_lone_surrogate_in_a_demo_is_replaced_as_it_is_when_it_is_sent() -> None:
+    demo: JSON = {"inputs": {"ticket": "a\ud800b"}, "outputs": {"triage": "billing"}, "origin": "labelled"}
+    text = dumps(program_of(graph()).with_candidate(Candidate(values={"triage.demos": [demo]})))
+    assert json.loads(text)["parameters"]["triage.demos"][0]["inputs"] == {"ticket": "a\ufffdb"}
 
 
 def test_a_key_in_the_code_is_an_error() -> None:

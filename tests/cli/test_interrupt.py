@@ -22,8 +22,8 @@ def say(text):
 
 try:
     with two_stages(say):
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             signal.pause()
         finally:
             print("saving", flush=True)

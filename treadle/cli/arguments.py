@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from treadle.compiler.lm.lm import LM
     from treadle.compiler.study.budget import Budget
     from treadle.compiler.study.metric import Metric
+    from treadle.compiler.study.optimizer import Optimizer
 
 _METRICS = ("exact_match", "f1", "numeric")
 
@@ -110,6 +112,7 @@ def contents_of(reference: str) -> Contents:
         ConfigurationError: It names no program.
         ArtifactError: The file is not a program file.
     """
+    importlib.import_module("treadle.modules")  # what a file names must be registered
     from treadle.compiler.artifact import emit, load
 
     return load.contents_in(reference) if reference.endswith(".json") else emit.contents_of(_program(reference))
@@ -142,21 +145,14 @@ def budget_from(given: Mapping[str, Any]) -> Budget | None:
     return treadle.Budget(**caps) if any(cap is not None for cap in caps.values()) else None
 
 
-def optimizer_from(name: str, given: Iterable[str]) -> Any:
+def optimizer_from(name: str, given: Iterable[str]) -> Optimizer:
     """The optimizer of ``--optimizer`` and its ``--set`` settings.
 
     Raises:
         ConfigurationError: There is none of that name, or it has no such setting.
     """
-    settings = {name: _json_or_text(text) for name, text in pairs(given, "--set").items()}
-    if not settings:
-        return name
-    kind = treadle.optimizer_named(name)
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        msg = f"--set: {error}"
-        raise ConfigurationError(msg) from None
+    settings = {key: _json_or_text(text) for key, text in pairs(given, "--set").items()}
+    return treadle.optimizer_named(name, **settings)
 
 
 def inputs_from(given: Iterable[str], slots: Sequence[Slot], owner: str) -> dict[str, Any]:

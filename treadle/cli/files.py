@@ -10,7 +10,7 @@ from treadle.cli import arguments, options, output
 from treadle.compiler.errors import ConfigurationError
 
 
-@click.command("run")
+@click.command("run", short_help="Run a program on an input or a file of them.")
 @click.argument("program")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input; NAME=@FILE reads a file.")
 @options.data
@@ -53,7 +53,7 @@ def _show_value(value: Any, *, as_json: bool) -> None:
         output.show_json(value)
 
 
-@click.command("show")
+@click.command("show", short_help="Show what a program says and sends.")
 @click.argument("program")
 @click.option("--prompt", metavar="PREDICTOR", help="Show the exact messages this predictor sends.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input of --prompt's predictor.")
@@ -92,7 +92,7 @@ def show(program: str, prompt: str | None, inputs: tuple[str, ...], *, as_json: 
             output.show(f"--- {message.role}\n{message.content}")
 
 
-@click.command("diff")
+@click.command("diff", short_help="Show what is different between two programs.")
 @click.argument("old")
 @click.argument("new")
 @options.as_json
@@ -115,7 +115,7 @@ def diff(old: str, new: str, *, as_json: bool) -> None:
         output.show(str(found))
 
 
-@click.command("graph")
+@click.command("graph", short_help="Draw a program's graph.")
 @click.argument("program")
 @click.option("--format", "form", type=click.Choice(["svg", "mermaid"]), default="svg", show_default=True)
 @click.option("--out", metavar="FILE", help="Where it is written; by default standard output.")
@@ -147,7 +147,7 @@ def graph(program: str, form: str, out: str | None) -> None:
         output.say(f"wrote {out}")
 
 
-@click.command("schema")
+@click.command("schema", short_help="Print the JSON Schema of program files.")
 @options.traceback
 def schema() -> None:
     """Print the JSON Schema of program files, for editors and other readers.

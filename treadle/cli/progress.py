@@ -62,8 +62,7 @@ class State:
         self.doing = "starting"
 
     def _take_asked(self, fields: Mapping[str, Any], _seconds: float) -> None:
-        proposing = '"ask":"propose"' in str(fields.get("what", ""))
-        self.doing = f"{'writing proposals' if proposing else 'measuring'} (batch {fields.get('number', '')})"
+        self.doing = f"{_doing(fields)} (batch {fields.get('number', '')})"
 
     def _take_cell(self, fields: Mapping[str, Any], seconds: float) -> None:
         self.cells += 1
@@ -81,8 +80,8 @@ class State:
         total[1] += 1
 
     def _take_settled(self, fields: Mapping[str, Any], _seconds: float) -> None:
-        sent = fields.get("sent")
-        if isinstance(sent, list | tuple) and len(sent) == 3:
+        sent: Any = fields.get("sent")
+        if _is_amount(sent):
             self.spent = (sent[0], sent[1], sent[2])
 
     def _take_retry(self, _fields: Mapping[str, Any], _seconds: float) -> None:
@@ -116,22 +115,6 @@ class State:
             self._recent.popleft()
         return sum(calls for _, calls in self._recent) / max(1.0, min(_RECENT, self.seconds))
 
-    def spend_of_cap(self) -> str:
-        """What is spent of what may be, as a person would say it."""
-        calls, tokens, usd = self.spent
-        parts = [
-            f"{calls:,}{_of(self.budget.get('calls'))} calls",
-            f"{tokens:,}{_of(self.budget.get('tokens'))} tokens",
-        ]
-        cap = self.budget.get("usd")
-        shown = "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
-        parts.append(shown + (f" of ${cap:g}" if isinstance(cap, int | float) else ""))
-        return ", ".join(parts)
-
-
-def _count(value: Any) -> str:
-    return f"{len(value):,}" if isinstance(value, list | tuple) else f"{value or 0:,}"
-
 
 def _of(cap: Any) -> str:
     return f" of {cap:,}" if isinstance(cap, int) else ""
@@ -155,13 +138,43 @@ class Plain:
         if event.kind == "estimate":
             self._write(plain(redact(str(event.fields.get("text", "")))))
             return
-        fields = " ".join(f"{name}={_value(value)}" for name, value in event.fields.items() if value not in (None, ""))
-        self._write(line(redact(f"{event.seconds:.1f}s {event.kind} {fields}"), _LONGEST_LINE))
+        self._write(line(redact(f"{event.seconds:.1f}s {event.kind} {_told(event)}"), _LONGEST_LINE))
 
     def _write(self, text: str) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):  # a closed pipe is no reason to stop a search
             self._out.write(text + "\n")
             self._out.flush()
+
+
+def _told(event: Event) -> str:
+    """The particulars of an event on one line."""
+    fields = event.fields
+    if event.kind == "asked":
+        return f"batch {fields.get('number', '')}: {_doing(fields)}"
+    if event.kind == "settled":
+        done = (
+            f"{fields['done']} of {fields['of']} runs" if "of" in fields else f"{fields.get('proposals', 0)} proposals"
+        )
+        sent = fields.get("sent")
+        return f"{done}; {_amount(sent)} sent so far" if _is_amount(sent) else done
+    return " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, ""))
+
+
+def _doing(fields: Mapping[str, Any]) -> str:
+    return "writing proposals" if '"ask":"propose"' in str(fields.get("what", "")) else "measuring"
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3
+
+
+def _amount(value: Any, caps: Mapping[str, Any] | None = None) -> str:
+    """Calls, tokens and dollars, each of its cap, as a person would say it."""
+    (calls, tokens, usd), caps = value, caps or {}
+    dollars = "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
+    if isinstance(caps.get("usd"), int | float):
+        dollars += f" of ${caps['usd']:g}"
+    return f"{calls:,}{_of(caps.get('calls'))} calls, {tokens:,}{_of(caps.get('tokens'))} tokens, {dollars}"
 
 
 def _value(value: JSON) -> str:
@@ -209,7 +222,7 @@ def _rows(state: State) -> Iterator[tuple[str, str]]:
     yield "now", state.doing
     if state.start is not None and state.best is not None:
         yield "score", f"start {state.start:.3f}, best {state.best:.3f} (where measured; the verdict comes at the end)"
-    yield "spent", state.spend_of_cap()
+    yield "spent", _amount(state.spent, state.budget)
     counts = [f"{state.rate:.1f} calls/s", f"{state.cells:,} runs", f"{state.stored:,} calls answered by the store"]
     yield "pace", ", ".join([*counts, f"{state.retries} retries", f"{state.failures} failed runs"])
     for text in state.warnings:

@@ -14,7 +14,7 @@ import treadle
 from treadle.cli import arguments, options, output
 from treadle.cli.interrupt import INTERRUPTED, two_stages
 from treadle.cli.progress import Progress, shown
-from treadle.compiler.errors import BudgetExhausted, StudyError
+from treadle.compiler.errors import StudyError
 
 if TYPE_CHECKING:
     from treadle.compiler.compile import Compiled
@@ -43,7 +43,7 @@ def _watched(display: str, *, resumable: bool) -> Iterator[Progress | None]:
         saved = f"resume: {_again()}" if resumable else "nothing was kept: without a study folder a search starts anew"
         raise _Interrupted(f"interrupted; {saved}") from None
     except StudyError as error:
-        if resumable and not isinstance(error, BudgetExhausted):
+        if resumable and type(error) is StudyError:  # its subclasses say themselves what helps
             error.add_note(f"resume: {_again()}")
         raise
 
@@ -53,7 +53,7 @@ def _again() -> str:
     return shlex.join(["treadle", *sys.argv[1:]])
 
 
-@click.command("compile")
+@click.command("compile", short_help="Search for better prompts, and write the result.")
 @click.argument("program")
 @options.data
 @options.metric
@@ -74,6 +74,7 @@ def _again() -> str:
 @click.option("--select", metavar="FILE", help="Your own split: what chooses between candidates.")
 @click.option("--confirm", metavar="FILE", help="Your own split: what judges the winner.")
 @options.stubs
+@options.file
 @click.option("--out", metavar="FILE", help="Where the result goes; by default the program's name and .json.")
 @options.as_json
 @options.display
@@ -92,7 +93,7 @@ def compile_(program: str, **given: Any) -> None:
     The file is written whatever the verdict is; where no gain is shown it holds the program as it was.
     """  # noqa: D301  \b is click's mark for lines to leave as they are
     found = arguments.program_of(program, given)
-    search = _search(given)
+    search = {**_search(given), "budget": arguments.budget_from(given)}
     if given["no_study"]:
         search["study"] = None
     elif given["study"]:
@@ -115,13 +116,12 @@ def _search(given: Mapping[str, Any]) -> dict[str, Any]:
         "seed": given["seed"],
         "fields": arguments.pairs(given["fields"], "--field") or None,
         "stubs": arguments.stubs_from(given["stubs"]),
-        "budget": arguments.budget_from(given),
         "lm": arguments.lm_from(given["lm"], temperature=given["temperature"], max_tokens=given["reply_tokens"]),
     }
     return {name: value for name, value in search.items() if value is not None}
 
 
-def _finish(compiled: Compiled, out: str, *, as_json: bool) -> None:
+def _finish(compiled: Compiled[..., Any], out: str, *, as_json: bool) -> None:
     compiled.save(out)
     if as_json:
         output.show_json(compiled.report.to_json())
@@ -130,7 +130,7 @@ def _finish(compiled: Compiled, out: str, *, as_json: bool) -> None:
     output.say(f"wrote {out}")
 
 
-@click.command("eval")
+@click.command("eval", short_help="Score a program on examples.")
 @click.argument("program")
 @options.data
 @options.metric
@@ -177,14 +177,14 @@ def _needed(data: str | None) -> str:
     return data
 
 
-@click.command("estimate")
+@click.command("estimate", short_help="Say what compiling would cost.")
 @click.argument("program")
 @options.data
 @options.metric
 @options.search
-@options.budget
 @options.lm
 @options.stubs
+@options.file
 @options.as_json
 @options.traceback
 def estimate(program: str, **given: Any) -> None:
@@ -201,13 +201,13 @@ def estimate(program: str, **given: Any) -> None:
         output.show(str(estimated))
 
 
-@click.command("demo")
+@click.command("demo", short_help="Compile a small program: no key, no network.")
 @click.option("--out", metavar="FILE", default="support.json", show_default=True, help="Where the result goes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same search.")
 @options.display
 @options.traceback
 def demo(out: str, seed: int, display: str) -> None:
-    """Compile a small support desk on the offline model: no key, no network, about a minute.
+    """Compile a small support desk on the offline model: no key, no network, a few seconds.
 
     The offline model is no language model: it compares words. It reads what any provider would get, so prompts and
     examples change what it answers, and searching them pays for the same reasons.
