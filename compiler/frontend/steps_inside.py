@@ -7,6 +7,7 @@ import inspect
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.frontend.source import Outside
@@ -21,13 +22,24 @@ def calls_steps(function: Any) -> bool:
 
 def steps_of(function: Any) -> list[PredictorFunction[..., Any] | Program[..., Any]]:
     """The predictors and programs a function and those it calls mention, in the order of their names."""
-    found: dict[int, PredictorFunction[..., Any] | Program[..., Any]] = {}
+    return [found for found in _mentions(function) if not isinstance(found, OpFunction)]
+
+
+def ops_of(function: Any) -> list[OpFunction[..., Any]]:
+    """The decorated ops and parameters a function and those it calls mention, in the order of their names."""
+    return [found for found in _mentions(function) if isinstance(found, OpFunction)]
+
+
+def _mentions(function: Any) -> list[Any]:
+    found: dict[int, Any] = {}
     seen: set[int] = set()
     left = [function]
     while left and len(seen) < _MOST:
         current = left.pop()
         while isinstance(current, functools.partial):
             current = current.func
+        if isinstance(current, OpFunction):
+            found[id(current)] = current
         if not isinstance(current, PredictorFunction | Program):  # those wrap a function that is not theirs to run
             current = inspect.unwrap(getattr(current, "__func__", current))
         if id(current) in seen:
@@ -54,7 +66,7 @@ def _mentioned(function: FunctionType) -> list[Any]:
             value = outside.find(name)
         except LookupError:
             continue
-        if isinstance(value, PredictorFunction | Program | FunctionType):
+        if isinstance(value, PredictorFunction | Program | OpFunction | FunctionType):
             found.append(value)
         elif isinstance(value, ModuleType):
             found.extend(_of_module(value, names))
@@ -66,7 +78,7 @@ def _mentioned(function: FunctionType) -> list[Any]:
 
 def _of_module(module: ModuleType, names: list[str]) -> list[Any]:
     values = (vars(module).get(name) for name in names)
-    return [value for value in values if isinstance(value, PredictorFunction | Program)]
+    return [value for value in values if isinstance(value, PredictorFunction | Program | OpFunction)]
 
 
 def _names(code: CodeType) -> set[str]:
