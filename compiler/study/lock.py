@@ -58,6 +58,7 @@ class FolderLock:
     def release(self) -> None:
         """Let go; a second call does nothing."""
         if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # also for a child that was forked and has not yet become a program
             os.close(self._file)
             self._file = -1
 

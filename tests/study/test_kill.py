@@ -155,7 +155,7 @@ Start = Callable[[FakeServer], "subprocess.Popen[bytes]"]
 def test_the_first_interrupt_lets_calls_in_flight_end_and_keeps_them(
     interrupted: Start, forks: Forks, straight: dict[str, Any], tmp_path: Path
 ) -> None:
-    with FakeServer(reply=reply, gate=CONCURRENCY + 1, gate_timeout=0.5) as server:
+    with FakeServer(reply=reply, gate=CONCURRENCY + 1, gate_timeout=2) as server:
         process = interrupted(server)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
@@ -213,7 +213,7 @@ def test_a_full_disk_stops_the_study_and_room_lets_it_go_on(
         assert "StudyError: the study in" in done.stderr.splitlines()[-1]
         assert "make room" in done.stderr.splitlines()[-1]
         kept, asked = committed(tmp_path / "study"), server.counters().requests
-        assert 0 < asked - kept <= CONCURRENCY
+        assert 0 <= asked - kept <= CONCURRENCY
         assert forks.run(server, tmp_path / "study") == 0
         assert forks.result["found"] == straight["found"]
         assert server.counters().requests - asked == committed(tmp_path / "study") - kept

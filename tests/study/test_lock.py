@@ -51,8 +51,14 @@ def test_two_studies_of_one_process_cannot_share_a_folder(tmp_path: Path) -> Non
 
 def test_programs_started_by_the_holder_do_not_inherit_it(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
-        lock.release()
+    child = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        os.close(lock._file)  # as the holder's death does
         FolderLock(tmp_path).release()
         child.communicate(b"\n")
 
@@ -67,3 +73,11 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     (tmp_path / "study.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         FolderLock(tmp_path)
+
+
+def test_a_released_folder_is_free_although_a_forked_child_has_it_open(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    copy = os.dup(lock._file)  # what a fork makes
+    lock.release()
+    FolderLock(tmp_path).release()
+    os.close(copy)
