@@ -18,7 +18,7 @@ from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.report import Report
 from treadle.compiler.frontend.source import NoSource, Outside, source_of
 from treadle.compiler.frontend.state import RETURNED, Binding
-from treadle.compiler.frontend.steps_inside import steps_of
+from treadle.compiler.frontend.steps_inside import ops_of, steps_of
 from treadle.compiler.frontend.tidy import tidied
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.check import check
@@ -123,7 +123,9 @@ def _input(low: Lowering, slot: Any) -> Node:
 
 
 def _find_steps(report: Report, function: Callable[..., Any]) -> None:
-    """In host mode all predictors the function mentions are its own, also those no call site was found for."""
+    """In host mode all predictors and ops the function mentions are its own, also those without a call site found."""
+    for op in ops_of(function):
+        report.op(op.op)
     for found in steps_of(function):
         if isinstance(found, PredictorFunction):
             report.predictor(found)

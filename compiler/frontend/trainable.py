@@ -178,6 +178,7 @@ def code_of(op: Op) -> str:
     head = [
         line for name in _global_names(function.__code__) for line in _line_for(op, name, Outside.of(function, None))
     ]
+    head.sort(key=lambda line: not line.startswith(("import ", "from ")))
     code = "\n\n\n".join(["\n".join(head), body]) if head else body
     try:
         check_code(code, code, op.name)

@@ -39,6 +39,7 @@ class Parameter:
         high: Largest number allowed, for a number.
         integer: Whether a number is a whole one.
         max_length: Most characters of an instruction or text.
+        description: What it is for, where its declaration says so.
     """
 
     address: str
@@ -49,6 +50,7 @@ class Parameter:
     high: float | None = None
     integer: bool = False
     max_length: int = 20_000
+    description: str = ""
 
     @property
     def predictor(self) -> str:

@@ -95,6 +95,8 @@ def code_hash(program: Program[Any, Any]) -> str:
 def _source_hash(op: Op) -> str:
     if op.name.startswith(LIBRARY_PREFIX):
         return "library"
+    if op.parameter is not None:
+        return digest(op.parameter.default)
     try:
         return digest(inspect.getsource(inspect.unwrap(op.function)))
     except (OSError, TypeError):
