@@ -20,6 +20,7 @@ from treadle.compiler.study.caller import StudyCaller
 from treadle.compiler.study.cells import Cell, Cells
 from treadle.compiler.study.data import Data
 from treadle.compiler.study.events import Events, Listener
+from treadle.compiler.study.history import History
 from treadle.compiler.study.identity import enroll
 from treadle.compiler.study.journal import Journal
 from treadle.compiler.study.ledger import LogicalLedger
@@ -86,6 +87,7 @@ class Engine:
         self.budget = budget
         self.examples = {example.id: example for example in data}
         self.table = ScoreTable(data.ids)
+        self.history = History()
         self.caller = StudyCaller(
             self.store, self.attempts, concurrency=concurrency, events=self.events, policy=policy, clock=clock
         )
@@ -170,11 +172,14 @@ class Engine:
             await self.journal.decide(number, decision)
         if decision is not None and decision["why"] == "seconds":
             raise BudgetExhausted(str(decision["text"]))
+        self.history.ask(number)
         self.events.emit("asked", number=number, what=canonical(what)[:200])
         return number
 
-    def record(self, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
+    def record(self, number: int, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
         """Put the outcomes of a settled batch into the table, in canonical order."""
+        done = [(cell.candidate.id, cell.example.id) for cell, _ in zip(cells, outcomes, strict=False)]
+        self.history.settle(number, "evaluate", len(done), self.ledger.charged.by_role, self.elapsed, done)
         for cell, outcome in zip(cells, outcomes, strict=False):
             self.settled.add(cell.key)
             self.table.record(cell.candidate, [outcome])
@@ -183,6 +188,11 @@ class Engine:
             elif not self._scored:
                 self._failures.append(outcome)
         self.events.emit("settled", done=len(outcomes), of=len(cells), **spend_of(self).to_json())
+
+    def proposed(self, number: int, done: int) -> None:
+        """A batch of proposals was settled."""
+        self.history.settle(number, "propose", done, self.ledger.charged.by_role, self.elapsed)
+        self.events.emit("settled", proposals=done, **spend_of(self).to_json())
 
     def check_hope(self, enough: int) -> None:
         """Stop a study in which nothing works.

@@ -67,6 +67,7 @@ class Events:
         self._listener = listener
         self._start = time.monotonic()
         self._lock = threading.Lock()
+        self.warnings: dict[str, None] = {}  # each told once, in order
         self._file = -1
         if folder is not None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -84,7 +85,8 @@ class Events:
                 _log.exception("the listener of a study's events failed on %r", kind)
 
     def warn(self, text: str) -> None:
-        """Tell a warning, also to the log."""
+        """Tell a warning, also to the log and to the report."""
+        self.warnings.setdefault(text)
         _log.warning("%s", redact(text))
         self.emit("warning", text=text)
 

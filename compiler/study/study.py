@@ -27,6 +27,7 @@ from treadle.compiler.study.cells import Cell, Sampled
 from treadle.compiler.study.data import Data, Example
 from treadle.compiler.study.engine import Engine
 from treadle.compiler.study.events import Listener
+from treadle.compiler.study.history import History
 from treadle.compiler.study.ledger import LogicalLedger
 from treadle.compiler.study.metric import Metric
 from treadle.compiler.study.outcome import Outcome
@@ -138,6 +139,16 @@ class Study:
         """What was used so far, by the whole study."""
         return spend_of(self._engine)
 
+    @property
+    def history(self) -> History:
+        """What was asked and settled so far, by the whole study, for the report."""
+        return self._engine.history
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was unusable, unknown or abandoned so far, in order, each once."""
+        return tuple(self._engine.events.warnings)
+
     def example(self, id: str) -> Example:
         """The example with this id.
 
@@ -152,7 +163,8 @@ class Study:
         return random.Random(int(digest([self.seed, name, *key]), 16))
 
     def log(self, event: str, **fields: JSON) -> None:
-        """Tell an event of the search's own."""
+        """Tell an event of the search's own; ``stage`` with a ``name`` begins a stage of it, for the report."""
+        self._engine.history.log(event, fields)
         self._engine.events.emit(event, **fields)
 
     # --- measuring ---------------------------------------------------------------------------------------------------
@@ -204,7 +216,7 @@ class Study:
         )
         cells = [engine.cells.cell(c, engine.examples[i], replicate) for c in candidates for i in ids]
         batch = engine.batch(self._jobs(cells, traces), self._ledger, number, "task")
-        engine.queue.start(batch, lambda: engine.record(cells, batch.results))
+        engine.queue.start(batch, lambda: engine.record(number, cells, batch.results))
         return Pending(self, batch, len(candidates), len(ids))
 
     def _jobs(self, cells: Sequence[Cell], traces: bool) -> list[Job[Outcome]]:
@@ -274,8 +286,10 @@ class Study:
             return Job(run=run, role="proposer", calls=calls)
 
         batch = engine.batch([job(*item) for item in enumerate(contexts)], self._ledger, number, "proposer")
-        await engine.finish(batch, at_once=True)
-        engine.events.emit("settled", proposals=len(batch.results), **self.spend.to_json())
+        try:
+            await engine.finish(batch, at_once=True)
+        finally:
+            engine.proposed(number, len(batch.results))
         return batch.results
 
     # --- views -------------------------------------------------------------------------------------------------------
