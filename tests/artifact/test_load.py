@@ -4,7 +4,7 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -25,7 +25,7 @@ from treadle.compiler.artifact.emit import dumps
 from treadle.compiler.artifact.load import loads
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ArtifactError, ConfigurationError
-from treadle.compiler.frontend.decorators import op
+from treadle.compiler.frontend.decorators import op, predict, program
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.nodes import Predictor
@@ -140,17 +140,17 @@ def declared(**changes: Predictor) -> Program[..., Any]:
 
 
 def test_values_go_onto_the_same_program() -> None:
-    program = declared()
-    loaded = loads(TEXT, program=program, lm=OFFLINE)
+    given = declared()
+    loaded = loads(TEXT, program=given, lm=OFFLINE)
     assert dict(loaded.candidate.values) == dict(TUNED)
     assert dumps(loaded) == TEXT
-    assert program.candidate == Candidate()
+    assert given.candidate == Candidate()
 
 
 def test_a_reworded_default_instruction_warns() -> None:
-    program = declared(triage=Predictor(signature=TRIAGE.with_instruction("Pick the team."), demos=(DEMO,)))
+    given = declared(triage=Predictor(signature=TRIAGE.with_instruction("Pick the team."), demos=(DEMO,)))
     with pytest.warns(UserWarning, match="instruction of 'triage' has been reworded .* the tuned one is used"):
-        loaded = loads(TEXT, program=program)
+        loaded = loads(TEXT, program=given)
     assert dict(loaded.candidate.values) == dict(TUNED)
 
 
@@ -174,10 +174,10 @@ def test_what_still_fits_is_taken_when_asked_for() -> None:
 
 
 def test_a_changed_graph_refuses_with_a_diff() -> None:
-    program = program_of(graph(op="policies"), {"policies": policies.op})
-    refused(TEXT, r"(?s)the program has changed since the file was written:.*ops\n.*\+ policies", program=program)
+    given = program_of(graph(op="policies"), {"policies": policies.op})
+    refused(TEXT, r"(?s)the program has changed since the file was written:.*ops\n.*\+ policies", program=given)
     with pytest.warns(UserWarning, match="has changed since"):
-        loaded = loads(TEXT, program=program, strict=False)
+        loaded = loads(TEXT, program=given, strict=False)
     assert dict(loaded.candidate.values) == dict(TUNED)
 
 
@@ -227,3 +227,56 @@ def test_an_op_is_renamed_too() -> None:
 )
 def test_a_renaming_that_makes_no_sense_is_refused(rename: Mapping[str, str], says: str) -> None:
     refused(TEXT, says, rename=rename)
+
+
+# --- host mode -------------------------------------------------------------------------------------------------------
+
+
+@predict
+def label(ticket: str) -> Literal["yes", "no"]:
+    """Say whether it is urgent."""
+    ...
+
+
+@program
+def hosted(ticket: str) -> str:
+    """Comments and this text are not part of the function's identity."""
+    while True:
+        return label(ticket)
+
+
+@program(name="hosted")
+def hosted_later(ticket: str) -> str:
+    while True:
+        said = label(ticket)
+        return said.upper()
+
+
+HOST_VALUES: Mapping[str, JSON] = {"label.instruction": "Is it urgent?", "label.module": {"module": "chain_of_thought"}}
+
+
+def host_text() -> str:
+    return dumps(hosted.with_candidate(Candidate(values=HOST_VALUES)))
+
+
+def test_a_host_mode_file_holds_no_graph_and_loads_only_with_its_program() -> None:
+    document = json.loads(host_text())
+    assert (document["capture"], document["graph"]) == ("host", None)
+    refused(host_text(), r"\$\.capture: .*load it with program=hosted")
+    loaded = loads(host_text(), program=hosted, lm=Scripted(lambda _: {"reasoning": "so", "label": "yes"}))
+    assert loaded(ticket="x") == "yes"
+    assert dict(loaded.candidate.values) == dict(HOST_VALUES)
+    assert dumps(loads(host_text(), program=hosted)) == host_text()
+
+
+def test_a_host_mode_function_that_changed_is_refused_unless_asked_for() -> None:
+    refused(host_text(), r"(?s)changed since.*source\n.*the function's text has changed", program=hosted_later)
+    with pytest.warns(UserWarning, match="changed since"):
+        loaded = loads(host_text(), program=hosted_later, strict=False)
+    assert dict(loaded.candidate.values) == dict(HOST_VALUES)
+
+
+def test_a_host_mode_file_with_an_edge_is_refused() -> None:
+    document = json.loads(host_text())
+    document["edits"].insert(0, {"op": "add_context_edge", "target": "label", "args": {"source": "label"}})
+    refused(json.dumps(document), "in host mode has none", program=hosted)

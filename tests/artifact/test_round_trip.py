@@ -213,3 +213,20 @@ def test_a_key_in_the_code_is_an_error() -> None:
 
 def test_contents_of_a_program_are_what_its_file_says() -> None:
     assert encode(contents_of(tuned())) == json.loads(dumps(tuned()))
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+FILES = sorted((Path(__file__).parent / "files").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
+def test_files_of_every_version_load(path: Path) -> None:
+    """Each is ``dumps(tuned())`` of its version; a change of the format adds a file and leaves the old ones."""
+    loaded = load(path, lm=LM("offline", temperature=0.2))
+    assert dict(loaded.candidate.values) == dict(TUNED)
+    assert json.loads(dumps(loaded)) == json.loads(dumps(tuned()))
+
+
+def test_the_newest_file_is_what_is_written_now() -> None:
+    assert FILES[-1].read_text() == dumps(tuned())

@@ -63,8 +63,9 @@ def test_the_live_display_says_where_the_search_stands() -> None:
     assert rows["spent"] == "6 of 1,000 calls, 120 tokens, $0.0200 of $2"
     assert rows["now"] == "writing proposals (batch 2)"
     assert "4 runs" in rows["pace"]
-    assert "2 calls answered by the store" in rows["pace"]
+    assert "2 calls from the store" in rows["pace"]
     assert "1 failed runs" in rows["pace"]
+    assert "1 calls sent again" in rows["pace"]
 
 
 def test_a_terminal_gets_the_live_display_and_nothing_else_gets_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import treadle
 from treadle.cli import output
 from treadle.cli.progress import Progress
@@ -27,27 +29,21 @@ With a model of yours: --lm openai/gpt-4o-mini (and its key in the environment),
 The program is {source}"""
 
 
-def run(out: str, seed: int, events: Progress | None) -> None:
+def run(out: str, seed: int, watched: AbstractContextManager[Progress | None]) -> None:
     """Compile the support desk, show what came of it, and write it.
 
     Args:
         out: Path of the file it writes.
         seed: Of the search.
-        events: Shown progress.
+        watched: Shows progress for as long as the search lasts.
     """
     output.show(_INTRODUCTION)
     lm = treadle.LM("offline")
-    compiled = treadle.compile(
-        support,
-        rows(),
-        metric,
-        optimizer="mipro",
-        budget=treadle.Budget(calls=CALLS),
-        lm=lm,
-        seed=seed,
-        study=None,
-        events=events,
-    )
+    budget = treadle.Budget(calls=CALLS)
+    with watched as events:
+        compiled = treadle.compile(
+            support, rows(), metric, optimizer="mipro", budget=budget, lm=lm, seed=seed, study=None, events=events
+        )
     output.show(str(compiled.report))
     output.show(f"\nA ticket:  {TICKET}")
     for when, program in (("before", support.bind(lm=lm)), ("after", compiled)):

@@ -41,7 +41,7 @@ class State:
         self.spent: tuple[int, int, float | None] = (0, 0, 0.0)
         self.calls = 0
         self.stored = 0
-        self.retries = 0
+        self.again = 0  # calls sent beyond one a reply: retries, and calls a crash lost
         self.failures = 0
         self.cells = 0
         self.doing = "opening the study"
@@ -83,9 +83,8 @@ class State:
         sent: Any = fields.get("sent")
         if _is_amount(sent):
             self.spent = (sent[0], sent[1], sent[2])
-
-    def _take_retry(self, _fields: Mapping[str, Any], _seconds: float) -> None:
-        self.retries += 1
+            replies: Any = fields.get("search")
+            self.again = max(0, sent[0] - replies[0]) if _is_amount(replies) else 0
 
     def _take_warning(self, fields: Mapping[str, Any], _seconds: float) -> None:
         self.warnings.append(str(fields.get("text", "")))
@@ -223,8 +222,13 @@ def _rows(state: State) -> Iterator[tuple[str, str]]:
     if state.start is not None and state.best is not None:
         yield "score", f"start {state.start:.3f}, best {state.best:.3f} (where measured; the verdict comes at the end)"
     yield "spent", _amount(state.spent, state.budget)
-    counts = [f"{state.rate:.1f} calls/s", f"{state.cells:,} runs", f"{state.stored:,} calls answered by the store"]
-    yield "pace", ", ".join([*counts, f"{state.retries} retries", f"{state.failures} failed runs"])
+    counts = [
+        (state.stored, "calls from the store"),
+        (state.again, "calls sent again"),
+        (state.failures, "failed runs"),
+    ]
+    told = [f"{count:,} {what}" for count, what in counts if count]
+    yield "pace", ", ".join([f"{state.rate:.1f} calls/s", f"{state.cells:,} runs", *told])
     for text in state.warnings:
         yield "warning", text
 

@@ -214,8 +214,7 @@ def demo(out: str, seed: int, display: str) -> None:
     """
     from treadle.cli.demo import run
 
-    with _watched(display, resumable=False) as events:
-        run(out, seed, events)
+    run(out, seed, _watched(display, resumable=False))
 
 
 COMMANDS = (demo, compile_, evaluate, estimate)
