@@ -91,7 +91,7 @@ def collectors(low: Lowering, tree: ast.For, live: frozenset[str]) -> list[Colle
     if tree.orelse or leaving or liveness.stored(tree.target) & live:
         return None
     read = liveness.head(tree, live, low.around) | live
-    names = liveness.assigned(tree.body) & read
+    names = liveness.assigned(tree.body) & read & low.order.keys()
     found = [_collector(low, tree, name) for name in sorted(names, key=lambda name: low.order.get(name, -1))]
     return None if any(collector is None for collector in found) else [c for c in found if c is not None]
 

@@ -96,9 +96,9 @@ def refuse_lost_run(predictor: str) -> None:
     """
     if current_scope.get() is None and _threaded.expects(predictor) and _in_raw_thread():
         msg = (
-            f"step {predictor!r} was called in a thread that has lost its run: a raw thread does not inherit it. Start it "
-            f"with contextvars.copy_context().run({predictor}, …), use asyncio.to_thread, or write a comprehension "
-            "in a program that is a graph, whose steps overlap by themselves"
+            f"step {predictor!r} was called in a thread that has lost its run: a raw thread does not inherit it. "
+            f"Start it with contextvars.copy_context().run({predictor}, …), use asyncio.to_thread, or write a "
+            "comprehension in a program that is a graph, whose steps overlap by themselves"
         )
         raise ConfigurationError(msg)
 

@@ -19,6 +19,7 @@ CHANGING = frozenset(name for names in CHANGES.values() for name in names)
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_NAMED = (ast.ExceptHandler, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _LEAVING = (ast.Return, ast.Break, ast.Continue, ast.Raise)
 
 
@@ -111,6 +112,17 @@ def assigned(body: Sequence[ast.AST]) -> Names:
     return frozenset(found)
 
 
+def bound_by(statement: ast.stmt) -> Names:
+    """All names a statement of any kind may bind: also those of handlers, imports and definitions."""
+    found = set(assigned([statement]))
+    for node in _own(statement):
+        if isinstance(node, _NAMED) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+    return frozenset(found)
+
+
 def mutated(body: Sequence[ast.AST]) -> Names:
     """The names whose collections the statements change."""
     nodes = (node for statement in body for node in _own(statement) if isinstance(node, ast.stmt))
@@ -131,14 +143,15 @@ def _may_leave(statement: ast.stmt, *, in_loop: bool) -> bool:
     if isinstance(statement, ast.Break | ast.Continue):
         return not in_loop
     in_body = in_loop or isinstance(statement, _LOOPS)
-    for block in _blocks(statement):
+    for block in blocks(statement):
         own = in_body if block is getattr(statement, "body", None) else in_loop
         if any(_may_leave(inner, in_loop=own) for inner in block):
             return True
     return False
 
 
-def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+def blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of a compound statement; those of functions and classes inside are not its own."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return
     for part in ("body", "orelse", "finalbody"):

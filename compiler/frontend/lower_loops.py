@@ -132,7 +132,7 @@ class _Loop:
         head = liveness.head(tree, live, low.around)
         bound = liveness.assigned(tree.body) | liveness.stored(tree.target)
         read = head | live
-        self.carried = sorted(bound & read, key=lambda name: low.order.get(name, -1))
+        self.carried = sorted(bound & read & low.order.keys(), key=low.order.__getitem__)
         self.head = head | frozenset(self.carried)
         self.after = live | frozenset(self.carried)
 

@@ -53,6 +53,8 @@ def _name(low: Lowering, tree: ast.Name) -> Code:
         return dataclasses.replace(binding.code, names=held, direct=bool(held))
     if tree.id in low.order:
         return low.refuse(tree, f"{tree.id!r} may have no value here; give it one before the branch or loop")
+    if tree.id == low.self_name and tree.id:
+        return low.refuse(tree, f"{tree.id!r} is used as a value; only its attributes are captured")
     try:
         return constant(low, tree, static(low, tree))
     except NotStatic:

@@ -4,8 +4,8 @@ The rules themselves stand in the ``lower_*`` files, one function for each kind 
 tree's class. A rule reads and changes the state: the names in force, the nodes written so far, and the ways control may
 leave the block at hand.
 
-Values are SSA: a local is a ``Binding`` of its name to an expression, and assigning binds it anew. Control that leaves a
-block (``return``, ``break``, ``continue``) is data: ``exits`` says which ways there are, and where there are several
+Values are SSA: a local is a ``Binding`` of its name to an expression, and assigning binds it anew. Control that leaves
+a block (``return``, ``break``, ``continue``) is data: ``exits`` says which ways there are, and where there are several
 ``done`` is a text that says which was taken, empty for none.
 """
 
@@ -27,6 +27,7 @@ from treadle.compiler.frontend.matching import as_branches
 from treadle.compiler.frontend.report import Report
 from treadle.compiler.frontend.source import Outside
 from treadle.compiler.frontend.state import FALL, Arm, Binding, NotPure
+from treadle.compiler.frontend.unsupported import unsupported, word
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Node, NodeId, Ref
 from treadle.compiler.signature import Annotation
@@ -93,7 +94,7 @@ class Lowering:
         """Lower an expression."""
         rule = self._expressions.get(type(tree))
         if rule is None:
-            return self.refuse(tree, f"{_word(tree)} is not in the captured part of Python")
+            return self.refuse(tree, f"{word(tree)} is not in the captured part of Python")
         return rule(self, tree)
 
     def exprs(self, trees: Sequence[ast.expr]) -> list[Code]:
@@ -154,7 +155,7 @@ class Lowering:
                 return
             rule = self._statements.get(type(statement))
             if rule is None:
-                self.refuse(statement, f"{_word(statement)} is not in the captured part of Python")
+                unsupported(self, statement)
             elif isinstance(statement, ast.If) and liveness.may_leave([statement]):
                 self._leaving(statement, rest, live, rule)
                 return
@@ -341,30 +342,3 @@ def narrowed(binding: Binding) -> Binding:
     """The binding where its value is known not to be None."""
     code = dataclasses.replace(binding.code, type=without_none(binding.code.type))
     return dataclasses.replace(binding, code=code)
-
-
-def _word(tree: ast.AST) -> str:
-    """What a person calls this kind of syntax."""
-    return _WORDS.get(type(tree), f"`{type(tree).__name__.lower()}`")
-
-
-_WORDS: Mapping[type[ast.AST], str] = {
-    ast.AsyncFor: "`async for`",
-    ast.AsyncWith: "`async with`",
-    ast.ClassDef: "a class inside the function",
-    ast.Delete: "`del`",
-    ast.FunctionDef: "a function inside the function",
-    ast.AsyncFunctionDef: "a function inside the function",
-    ast.Global: "`global`, which shares state,",
-    ast.Import: "an import inside the function",
-    ast.ImportFrom: "an import inside the function",
-    ast.Lambda: "a lambda that is not an argument of a pure function",
-    ast.Nonlocal: "`nonlocal`, which shares state,",
-    ast.Raise: "`raise`, which hides control,",
-    ast.Starred: "a starred argument",
-    ast.Try: "`try`, which hides control,",
-    ast.While: "`while`, which has no bound,",
-    ast.With: "`with`",
-    ast.Yield: "`yield`, which hides control,",
-    ast.YieldFrom: "`yield from`, which hides control,",
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import typing
 from typing import TYPE_CHECKING, Any, get_args
 
 from treadle.compiler.frontend.code import Code, names_of
@@ -79,15 +80,22 @@ def _owned(low: Lowering, receiver: ast.expr, what: str) -> tuple[str, Binding] 
     if not low.is_local(receiver.id):
         low.refuse(receiver, f"{what} changes {receiver.id!r}, which lives outside the program")
         return None
+    if receiver.id in low.env and low.env[receiver.id].code.poisoned:
+        return None
     code = low.expr(receiver)
     binding = low.env.get(receiver.id)
     if code.poisoned or binding is None:
         return None
     if not binding.owned:
-        text = f"{what} changes a value that somebody else may hold; start from a copy: {receiver.id} = list({receiver.id})"
-        low.refuse(receiver, text)
+        copied = f"{receiver.id} = {_copier(binding.code.type)}({receiver.id})"
+        low.refuse(receiver, f"{what} changes a value that somebody else may hold; start from a copy: {copied}")
         return None
     return receiver.id, binding
+
+
+def _copier(kind: Annotation) -> str:
+    kinds = classes(kind)
+    return kinds[0].__name__ if kinds and kinds[0] in (list, set) else "dict" if typing.is_typeddict(kind) else "list"
 
 
 def set_item(low: Lowering, target: ast.Subscript, value: Code, where: ast.AST) -> None:
@@ -136,7 +144,8 @@ def _augment_name(low: Lowering, tree: ast.AugAssign, target: ast.Name, op: str)
         known = _type_words(old.type)
         low.refuse(
             tree,
-            f"`{target.id} {op}= …` may change an object others hold ({target.id} is {known}); write {target.id} = {target.id} {op} …",
+            f"`{target.id} {op}= …` may change an object others hold ({target.id} is {known}); "
+            f"write {target.id} = {target.id} {op} …",
         )
         return
     low.share(value.inside)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering
 
 
+_DATA = (str, bytes, bool, int, float, list, dict, tuple, set, frozenset, enum.Enum, pydantic.BaseModel)
+
+
 class NotStatic(Exception):
     """The expression is not fixed when the program is captured, or does not exist."""
 
@@ -64,13 +67,10 @@ def _attribute(low: Lowering, owner: Any, name: str) -> Any:
 
 
 def is_data(value: object) -> bool:
-    """Whether an object is data: its methods belong to its value, where those of a client or a pattern are functions."""
-    return (
-        value is None
-        or isinstance(value, str | bytes | bool | int | float | list | dict | tuple | set | frozenset | enum.Enum)
-        or isinstance(value, pydantic.BaseModel)
-        or (dataclasses.is_dataclass(value) and not isinstance(value, type))
-    )
+    """Whether an object is data: its methods are its value's, where those of a client or a pattern are functions."""
+    if value is None or isinstance(value, _DATA):
+        return True
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def constant(low: Lowering, tree: ast.expr, value: object) -> Code:
