@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import pydantic
+import typing_extensions
 from pydantic.fields import FieldInfo
 
 from treadle.compiler.canonical import JSON, digest
@@ -62,6 +63,8 @@ class Slot:
         try:
             return pydantic.TypeAdapter(self.annotation)
         except pydantic.errors.PydanticUserError as error:
+            if error.code == "typed-dict-version":
+                return pydantic.TypeAdapter(_with_later_typed_dicts(self.annotation))
             msg = f"field {self.name!r}: {type_name(self.annotation)} is not a type values can be checked against"
             raise SignatureError(msg) from error
 
@@ -124,6 +127,30 @@ class Slot:
         if self.default is not MISSING:
             data["default"] = self.dump(self.default)
         return data
+
+
+def _with_later_typed_dicts(annotation: Annotation) -> Annotation:
+    """The type with the standard library's ``TypedDict`` classes as those pydantic asks for before Python 3.12."""
+    if typing.is_typeddict(annotation):
+        return _later_typed_dict(annotation)
+    arguments = get_args(annotation)
+    if not arguments or get_origin(annotation) is Literal:
+        return annotation
+    made = tuple(_with_later_typed_dicts(part) for part in arguments)
+    origin = get_origin(annotation)
+    return Union[made] if origin in (Union, types.UnionType) else origin[made]  # noqa: UP007  parts are values
+
+
+@functools.lru_cache(maxsize=1024)
+def _later_typed_dict(kind: Annotation) -> Annotation:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = {
+        name: typing_extensions.NotRequired[_with_later_typed_dicts(hint)]
+        if name in kind.__optional_keys__
+        else _with_later_typed_dicts(hint)
+        for name, hint in hints.items()
+    }
+    return typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]  # made at run time
 
 
 _ANY_ADAPTER: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(Any)
