@@ -54,7 +54,7 @@ def lm_from(text: str | None, *, temperature: float | None = None, max_tokens: i
     if text is None:
         if temperature is None and max_tokens is None:
             return None
-        msg = "--temperature and --max-tokens are settings of --lm; give it"
+        msg = "--temperature and --reply-tokens are settings of --lm; give it"
         raise ConfigurationError(msg)
     if ".py:" in text:
         found = resolve(text)

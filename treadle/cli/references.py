@@ -45,12 +45,6 @@ def resolve(reference: str) -> Any:
     return found
 
 
-def is_reference(text: str) -> bool:
-    """Whether ``text`` reads as a reference: a colon with a Python file or a dotted name before it."""
-    place, colon, name = text.rpartition(":")
-    return bool(colon) and (place.endswith(".py") or place.replace(".", "").isidentifier()) and name.isidentifier()
-
-
 def _public(module: ModuleType) -> list[str]:
     """Names the module itself defines, in the order it does."""
     return [
