@@ -9,12 +9,13 @@ from typing import Any, cast, get_args
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import SignatureError
 from treadle.compiler.json_schema import in_declared_order
 from treadle.compiler.made_types import Known, class_key, make_type
 from treadle.compiler.reading import Reading
-from treadle.compiler.signature import Annotation, Signature, Slot
+from treadle.compiler.signature import Signature, Slot
 
 
 def type_of(schema: JSON, path: str = "$", known: Known | None = None) -> Annotation:

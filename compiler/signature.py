@@ -1,4 +1,4 @@
-"""Signatures: what a predictor promises, as typed fields, and the way between Python types and JSON Schema.
+"""Signatures: what a predictor promises, as typed fields.
 
 A ``Slot`` is one named, typed field. A ``Signature`` is the input slots, the output slots and the instruction. Both are
 immutable; everything that changes one returns a new one. Values stay plain Python values: pydantic only checks them,
@@ -10,26 +10,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-import inspect
-import re
 import types
 import typing
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 import pydantic
 import typing_extensions
-from pydantic.fields import FieldInfo
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import InputError, SignatureError
 from treadle.compiler.json_schema import SchemaWriter
-
-# A Python annotation as users write it: a class, a generic alias, a Literal, a union. Typing has no name for it.
-Annotation = Any
+from treadle.compiler.values import dump, shown
 
 
 class _Missing(enum.Enum):
@@ -151,18 +147,6 @@ def _later_typed_dict(kind: Annotation) -> Annotation:
         for name, hint in hints.items()
     }
     return typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]  # made at run time
-
-
-_ANY_ADAPTER: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(Any)
-
-
-def dump(value: object) -> JSON:
-    """Any plain Python value as JSON can hold it: models and dataclasses become objects, enums their values.
-
-    Raises:
-        pydantic_core.PydanticSerializationError: The value has no JSON form.
-    """
-    return cast(JSON, _ANY_ADAPTER.dump_python(value, mode="json"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -328,12 +312,6 @@ def _mismatch(owner: str, slot: Slot, value: object, error: pydantic.ValidationE
     )
 
 
-def shown(value: object, limit: int = 80) -> str:
-    """``repr(value)``, cut to ``limit`` characters."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:
     """The model of several outputs: the same class for the same name and fields, so that equal values are equal."""
     try:
@@ -389,289 +367,3 @@ def narrowed(value: pydantic.BaseModel, names: Sequence[str]) -> Any:
         return fields[names[0]]
     kept = dataclasses.replace(signature, outputs=tuple(signature.output(name) for name in names))
     return kept.value.annotation.model_construct(**fields)
-
-
-# --- from Python functions and from strings --------------------------------------------------------------------------
-
-
-def from_function(function: Callable[..., object], *, name: str | None = None) -> Signature:
-    """The signature a predictor's function declares: hints are the fields, the docstring is the instruction.
-
-    Raises:
-        SignatureError: A hint is missing or unknown, an argument is ``*args`` or ``**kwargs``, or the return type is
-            missing.
-    """
-    title = name or function.__name__
-    hints = _hints(function, title)
-    if hints.get("return") in (None, type(None)):
-        msg = f"predictor {title!r} has no return type; write -> str, or the type the model should fill"
-        raise SignatureError(msg)
-    return _declared(function, title, hints)
-
-
-def from_program(function: Callable[..., object], *, name: str | None = None) -> Signature:
-    """The signature a program's function declares. Without a return type, or with ``None``, the output is untyped.
-
-    Raises:
-        SignatureError: A hint is missing or unknown, or an argument is ``*args`` or ``**kwargs``.
-    """
-    title = name or function.__name__
-    hints = _hints(function, title)
-    if hints.get("return") in (None, type(None)):
-        hints["return"] = Any
-    return _declared(function, title, hints)
-
-
-def _declared(function: Callable[..., object], title: str, hints: Mapping[str, Annotation]) -> Signature:
-    inputs = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            msg = f"{title!r}: *{parameter.name} is not a field; name every input"
-            raise SignatureError(msg)
-        if parameter.name in ("self", "cls") and parameter.name not in hints:
-            continue
-        if parameter.name not in hints:
-            msg = f"{title!r}: input {parameter.name!r} has no type hint; write {parameter.name}: str, say"
-            raise SignatureError(msg)
-        default = MISSING if parameter.default is parameter.empty else parameter.default
-        inputs.append(_slot(parameter.name, hints[parameter.name], default))
-    output = _slot(title, hints["return"], MISSING)
-    signature = Signature(
-        name=title, inputs=tuple(inputs), outputs=(output,), instruction=inspect.cleandoc(function.__doc__ or "")
-    )
-    for slot in (*signature.inputs, *signature.outputs):
-        _ = slot.schema  # a type with no schema is an error here, at the declaration
-    return signature
-
-
-def _hints(function: Callable[..., object], title: str) -> dict[str, Annotation]:
-    try:
-        return typing.get_type_hints(function, localns=_closure(function), include_extras=True)
-    except NameError as error:
-        msg = f"{title!r}: the type {error.name!r} in its hints is not defined where the function is declared"
-        raise SignatureError(msg) from error
-
-
-def _closure(function: Callable[..., object]) -> dict[str, object]:
-    """Names a function closes over; local classes in hints are found here when the function uses them."""
-    code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None) or ()
-    names = code.co_freevars if code else ()
-    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True) if _filled(cell)}
-
-
-def _filled(cell: types.CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
-
-
-def _slot(name: str, hint: Annotation, default: object) -> Slot:
-    """A slot from a hint; a plain string or a pydantic ``Field`` in ``Annotated`` is the description."""
-    description = ""
-    if _origin(hint) is Annotated:
-        base, *extras = get_args(hint)
-        kept: list[object] = []
-        for extra in extras:
-            if isinstance(extra, str):
-                description = extra
-            else:
-                if isinstance(extra, FieldInfo) and extra.description:
-                    description = extra.description
-                kept.append(extra)
-        hint = _annotated(base, kept)
-    return Slot(name=name, annotation=hint, description=description, default=default)
-
-
-def _annotated(base: Annotation, extras: Iterable[object]) -> Annotation:
-    constraints = [extra for extra in extras if not isinstance(extra, FieldInfo) or extra.metadata]
-    return Annotated[(base, *constraints)] if constraints else base
-
-
-_WORDS: Mapping[str, Annotation] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-    "Any": Any,
-    "None": None,
-    "Literal": Literal,
-    "Optional": typing.Optional,
-    "Union": Union,
-}
-
-_FIELD = re.compile(r"\s*([^\W\d]\w*)\s*(?::(.*))?\Z", re.DOTALL)
-
-
-def from_string(text: str, *, name: str = "predict", instruction: str = "") -> Signature:
-    """A signature from ``"question, context: list[str] -> answer: float"``; a field without a type is ``str``.
-
-    The types allowed are str, int, float, bool, list, dict, Literal, Optional, Union, None and ``|`` between them.
-
-    Raises:
-        SignatureError: The text is not of that form.
-
-    >>> from_string("question -> answer: float").outputs[0].name
-    'answer'
-    """
-    left, arrow, right = text.partition("->")
-    if not arrow:
-        msg = f"signature {text!r} has no '->'; write it as 'question, context: list[str] -> answer: float'"
-        raise SignatureError(msg)
-    return Signature(
-        name=name,
-        inputs=tuple(_fields(left, text)),
-        outputs=tuple(_fields(right, text)),
-        instruction=instruction,
-    )
-
-
-def _fields(side: str, whole: str) -> Iterable[Slot]:
-    for part in _split(side):
-        match = _FIELD.match(part)
-        if match is None:
-            msg = f"signature {whole!r}: {part.strip()!r} is not a field; write name or name: type"
-            raise SignatureError(msg)
-        field, hint = match.groups()
-        yield Slot(name=field, annotation=str if hint is None else _type_from_text(hint.strip(), whole))
-
-
-def _split(side: str) -> Iterable[str]:
-    """The comma-separated parts of one side, commas inside brackets and quotes left alone."""
-    depth, quote, start = 0, "", 0
-    for index, character in enumerate(side):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "[(":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-        elif character == "," and depth == 0:
-            yield side[start:index]
-            start = index + 1
-    if side[start:].strip():
-        yield side[start:]
-
-
-def _type_from_text(text: str, whole: str) -> Annotation:
-    """A type expression, read from its syntax tree: nothing is evaluated but the words of ``_WORDS``."""
-    import ast
-
-    try:
-        return _type_from_tree(ast.parse(text, mode="eval").body)
-    except (SyntaxError, KeyError, TypeError, ValueError) as error:
-        msg = f"signature {whole!r}: {text!r} is not a type; use {', '.join(_WORDS)} and | between them"
-        raise SignatureError(msg) from error
-
-
-def _type_from_tree(tree: Any) -> Annotation:
-    import ast
-
-    match tree:
-        case ast.Name(id=word):
-            return _WORDS[word]
-        case ast.Constant(value=value):
-            return value
-        case ast.Tuple(elts=parts):
-            return tuple(_type_from_tree(part) for part in parts)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[_type_from_tree(left), _type_from_tree(right)]  # noqa: UP007  None | None is no type, Union[None, None] is
-        case ast.Subscript(value=base, slice=inner):
-            return _type_from_tree(base)[_type_from_tree(inner)]
-    raise ValueError(ast.dump(tree))
-
-
-# --- types as words and as one another -------------------------------------------------------------------------------
-
-
-def _origin(annotation: Annotation) -> Any:
-    """``get_origin``, whose stub does not know the special forms it returns."""
-    return get_origin(annotation)
-
-
-def type_name(annotation: Annotation) -> str:
-    """A type as the user wrote it, without module names.
-
-    >>> type_name(list[str])
-    'list[str]'
-    """
-    if annotation is None or annotation is type(None):
-        return "None"
-    if annotation is Any:
-        return "Any"
-    origin = _origin(annotation)
-    if origin is Annotated:
-        return type_name(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return " | ".join(type_name(part) for part in get_args(annotation))
-    if origin is Literal:
-        return f"Literal[{', '.join(repr(part) for part in get_args(annotation))}]"
-    if origin is not None:
-        inner = ", ".join("..." if part is ... else type_name(part) for part in get_args(annotation))
-        return f"{getattr(origin, '__name__', origin)}[{inner}]"
-    return getattr(annotation, "__name__", str(annotation))
-
-
-def assignable(source: Annotation, target: Annotation) -> bool:
-    """Whether every value of ``source`` may stand where ``target`` is declared; unknown types (``Any``) may.
-
-    >>> assignable(Literal["a"], str), assignable(str, int)
-    (True, False)
-    """
-    source, target = _bare(source), _bare(target)
-    if source is Any or target is Any or target is object or source == target:
-        return True
-    if _origin(source) in (Union, types.UnionType):
-        return all(assignable(part, target) for part in get_args(source))
-    if _origin(target) in (Union, types.UnionType):
-        return any(assignable(source, part) for part in get_args(target))
-    if _origin(source) is Literal:
-        return _literal_assignable(get_args(source), target)
-    if _origin(target) is Literal:
-        return False
-    return _class_assignable(source, target)
-
-
-def _literal_assignable(values: tuple[object, ...], target: Annotation) -> bool:
-    if _origin(target) is Literal:
-        return set(values) <= set(get_args(target))
-    return all(assignable(type(value), target) for value in values)
-
-
-def _class_assignable(source: Annotation, target: Annotation) -> bool:
-    source_class, target_class = _origin(source) or source, _origin(target) or target
-    if not (isinstance(source_class, type) and isinstance(target_class, type)):
-        return True  # a form we know nothing of: checked when the value arrives
-    if not (issubclass(source_class, target_class) or (source_class is int and target_class is float)):
-        return False
-    source_args, target_args = get_args(source), get_args(target)
-    if not source_args or not target_args or len(source_args) != len(target_args):
-        return True
-    return all(assignable(a, b) for a, b in zip(source_args, target_args, strict=True) if a is not ... and b is not ...)
-
-
-def _bare(annotation: Annotation) -> Annotation:
-    """The type without ``Annotated``; ``None`` as its class."""
-    if _origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
-    return type(None) if annotation is None else annotation
-
-
-def labels(annotation: Annotation) -> tuple[JSON, ...] | None:
-    """The finite values of a Literal, Enum or bool type as JSON, or ``None`` where the type is not finite.
-
-    >>> labels(Literal["yes", "no"])
-    ('yes', 'no')
-    """
-    bare = _bare(annotation)
-    if _origin(bare) is Literal:
-        return tuple(dump(value) for value in get_args(bare))
-    if isinstance(bare, type) and issubclass(bare, enum.Enum):
-        return tuple(dump(member) for member in bare)
-    return (False, True) if bare is bool else None

@@ -12,7 +12,8 @@ import pydantic
 
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.graph.op import library_op
-from treadle.compiler.signature import dump, narrowed
+from treadle.compiler.signature import narrowed
+from treadle.compiler.values import dump
 
 
 @library_op("value")

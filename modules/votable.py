@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
 
-from treadle.compiler.signature import Annotation
+from treadle.compiler.annotations import Annotation
 
 _EXACT = (bool, int, float, type(None))
 _CONTAINERS = (list, tuple, dict, set, frozenset, Union, types.UnionType)

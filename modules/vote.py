@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import Field
 
+from treadle.compiler.annotations import type_name
 from treadle.compiler.errors import SignatureError
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.nodes import Graph
 from treadle.compiler.module import AnyModule, AnyOp, Module, Predict
-from treadle.compiler.signature import Signature, type_name
+from treadle.compiler.signature import Signature
 from treadle.modules.ops import majority, text_key, value_key
 from treadle.modules.votable import votable
 

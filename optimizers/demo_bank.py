@@ -18,8 +18,8 @@ import pydantic
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import DataError
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import shown
 from treadle.compiler.study.data import Example, step_labels
+from treadle.compiler.values import shown
 from treadle.optimizers.wiring import inputs_from_labels
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from treadle.compiler.graph.nodes import Predictor
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 from treadle.optimizers.demo_bank import DemoBank, Worked, stratified
 from treadle.optimizers.wiring import program_in_words, role_in_words
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.nodes import Const, Expr, Graph, Input, Node, Op, Ref, Step
 from treadle.compiler.runtime.expressions import compile_expression
-from treadle.compiler.signature import Annotation, Slot, type_name
+from treadle.compiler.signature import Slot
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.nodes import Predictor

@@ -20,10 +20,11 @@ from typing_extensions import NotRequired, TypedDict  # noqa: UP035  pydantic re
 
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ArtifactError
+from treadle.compiler.hints import from_function
 from treadle.compiler.prompt.render import render
 from treadle.compiler.reading import Reading
 from treadle.compiler.schema import known_types, signature_of, slot_of, type_of
-from treadle.compiler.signature import MISSING, Signature, Slot, from_function
+from treadle.compiler.signature import MISSING, Signature, Slot
 
 
 class Colour(enum.Enum):

@@ -5,17 +5,11 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
+from treadle.compiler.annotations import assignable, labels, type_name
 from treadle.compiler.errors import InputError, SignatureError
-from treadle.compiler.signature import (
-    Signature,
-    Slot,
-    assignable,
-    dump,
-    from_function,
-    from_string,
-    labels,
-    type_name,
-)
+from treadle.compiler.hints import from_function, from_string
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 
 
 class Color(enum.Enum):

@@ -4,9 +4,9 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import GraphError, SignatureError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module, expand_step
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import from_string
 from treadle.compiler.space import active, parameters_of
 from treadle.modules import BestOf, ChainOfThought, Predict, Vote
 

@@ -12,6 +12,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+from treadle.compiler.annotations import type_name
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.canonical import JSON, canonical
@@ -22,7 +23,7 @@ from treadle.compiler.graph.op import LIBRARY_PREFIX
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.module import INNER, Module, module_of
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import Signature, Slot, type_name
+from treadle.compiler.signature import Signature, Slot
 
 WIDTH = 100
 """Columns a line of text may take."""

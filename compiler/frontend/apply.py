@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from treadle.compiler.annotations import Annotation, assignable, type_name
 from treadle.compiler.errors import GraphError
 from treadle.compiler.frontend.code import POISON, Code, of_ref
 from treadle.compiler.frontend.inference import awaited, fits
@@ -16,7 +17,7 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Inputs, Node, Ref
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.substitute import Renumbering, with_inner
-from treadle.compiler.signature import Annotation, Signature, Slot, assignable, type_name
+from treadle.compiler.signature import Signature, Slot
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

@@ -7,12 +7,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, const, of_ref
 from treadle.compiler.frontend.inference import union
 from treadle.compiler.frontend.state import FALL, RETURNED, Arm, Binding
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Ref, Region
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

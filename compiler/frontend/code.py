@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.nodes import Ref
-from treadle.compiler.signature import Annotation
 
 Tree = Any
 """An expression as in ``runtime/expressions.py``, but with two leaves of its own: ``["ref", value]`` is a value of the

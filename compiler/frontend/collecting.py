@@ -7,13 +7,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.code import Code, of_ref
 from treadle.compiler.frontend.inference import Never, classes, element, union
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Ref
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

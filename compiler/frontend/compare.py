@@ -15,8 +15,8 @@ from treadle.compiler.lm.protocol import Completion, Request
 from treadle.compiler.lm.retry import direct
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import shown
 from treadle.compiler.trace.snapshot import snapshot
+from treadle.compiler.values import shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ def declare(function: Callable[..., Any], name: str | None, require: str | None)
     """
     import inspect
 
-    from treadle.compiler.signature import from_program
+    from treadle.compiler.hints import from_program
 
     if not inspect.isfunction(function):
         msg = f"@program goes on a function with type hints, not on {function!r}"

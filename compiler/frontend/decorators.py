@@ -10,11 +10,10 @@ from treadle.compiler.errors import DeclarationError
 from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.program import Program
-from treadle.compiler.frontend.trainable import check_trainable
+from treadle.compiler.hints import from_function, from_string
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.module import Module
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import from_function, from_string
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -191,6 +190,8 @@ def _op(
         msg = f"op {function.__name__!r} yields: return a list instead, an op's result may be read more than once"
         raise DeclarationError(msg)
     if trainable:
+        from treadle.compiler.frontend.trainable import check_trainable
+
         check_trainable(function, name or function.__name__, effects=effects)
     return OpFunction(
         function, effects=effects, blocking=blocking, idempotent=idempotent, trainable=trainable, name=name

@@ -7,13 +7,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import pure
 from treadle.compiler.frontend.code import POISON, Code
 from treadle.compiler.frontend.inference import classes
 from treadle.compiler.frontend.resolve import NotStatic, static
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.runtime import allowed
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

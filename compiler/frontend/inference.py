@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Never, Union, get_args, get_origin
 
 import pydantic
 
-from treadle.compiler.signature import Annotation, assignable
+from treadle.compiler.annotations import Annotation, assignable
 
 NONE: Annotation = type(None)
 SCALARS = (str, int, float, bool, NONE)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pydantic
 
+from treadle.compiler.annotations import labels
 from treadle.compiler.frontend import pure
 from treadle.compiler.frontend.apply import Arguments, call_op, call_program, call_step, choose
 from treadle.compiler.frontend.code import POISON, Code, const
@@ -26,7 +27,6 @@ from treadle.compiler.frontend.resolve import NotStatic, is_data, static
 from treadle.compiler.frontend.steps_inside import calls_steps
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.op import LIBRARY_PREFIX
-from treadle.compiler.signature import labels
 
 _SHARING = frozenset(
     {

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.branches import NOWHERE, branch
 from treadle.compiler.frontend.code import POISON, Code, const, names_of, of_ref
@@ -19,7 +20,6 @@ from treadle.compiler.frontend.targets import assign, pattern
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Argument, NodeId, Ref, Region
 from treadle.compiler.graph.substitute import arguments_of, results_of
-from treadle.compiler.signature import Annotation
 
 Names = frozenset[str]
 

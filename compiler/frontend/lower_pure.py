@@ -10,13 +10,13 @@ from typing import Any
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import pure
 from treadle.compiler.frontend.code import POISON, Code, names_of
 from treadle.compiler.frontend.functions import Function, function_code, is_function
 from treadle.compiler.frontend.inference import classes, element, is_known, is_scalar
 from treadle.compiler.frontend.lowering import Lowering
 from treadle.compiler.frontend.resolve import NotStatic, static
-from treadle.compiler.signature import Annotation
 
 _COLLECTIONS = (list, set, dict)
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.frontend.apply import Arguments, call_op
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import POISON, Code, const, is_scalar, names_of
@@ -37,7 +38,6 @@ from treadle.compiler.frontend.op_function import op_of
 from treadle.compiler.frontend.operators import COMPARE, OPERATORS, UNARY
 from treadle.compiler.frontend.resolve import NotStatic, constant, static
 from treadle.compiler.frontend.state import FALL
-from treadle.compiler.signature import Annotation, type_name
 
 # --- names and constants ---------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.captured import Reason
@@ -30,7 +31,6 @@ from treadle.compiler.frontend.state import FALL, Arm, Binding, NotPure
 from treadle.compiler.frontend.unsupported import unsupported, word
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Node, NodeId, Ref
-from treadle.compiler.signature import Annotation
 
 MOST_NESTED = 100
 """How deep blocks may nest: a chain of early returns is one block deeper each time."""

@@ -6,13 +6,13 @@ import ast
 import typing
 from typing import TYPE_CHECKING, Any, get_args
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, names_of
 from treadle.compiler.frontend.inference import binary, classes, element, is_immutable, item, union
 from treadle.compiler.frontend.liveness import CHANGING
 from treadle.compiler.frontend.operators import OPERATORS
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.runtime.allowed import CHANGES
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering
@@ -199,6 +199,6 @@ def _changed_dict(kind: Annotation, args: tuple[Any, ...], method: str, given: l
 
 
 def _type_words(kind: Annotation) -> str:
-    from treadle.compiler.signature import type_name
+    from treadle.compiler.annotations import type_name
 
     return "of an unknown type" if kind is Any else type_name(kind)

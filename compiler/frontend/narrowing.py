@@ -6,9 +6,9 @@ import ast
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.inference import NONE, bare, members, union
 from treadle.compiler.frontend.state import Binding
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

@@ -9,10 +9,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Parameter
-from treadle.compiler.runtime.hosted import call_op
-from treadle.compiler.signature import Annotation
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -48,6 +47,8 @@ class OpFunction(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function gives; the trace of a run around it shows the call."""
+        from treadle.compiler.runtime.hosted import call_op
+
         return cast(R, call_op(self.op, args, kwargs))
 
     @overload

@@ -5,22 +5,19 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from treadle.compiler.errors import DeclarationError
-from treadle.compiler.frontend.host import refuse_lost_run
-from treadle.compiler.frontend.sites import caller
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.op import Op
 from treadle.compiler.lm.lm import LM
-from treadle.compiler.lm.protocol import Message
 from treadle.compiler.module import Module
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.prompt.render import render
-from treadle.compiler.runtime.background import wait
-from treadle.compiler.runtime.interpreter import run_step
-from treadle.compiler.runtime.session import Session
 from treadle.compiler.signature import Signature
+
+if TYPE_CHECKING:  # a program that is only declared does not pay for what runs it
+    from treadle.compiler.lm.protocol import Message
+    from treadle.compiler.runtime.session import Session
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -103,6 +100,8 @@ class PredictorFunction(Generic[P, R]):
 
     def start(self, args: tuple[object, ...], kwargs: Mapping[str, object], context: Context = ()) -> Any:
         """Run, or give an awaitable, as it was declared."""
+        from treadle.compiler.runtime.background import wait
+
         running = self.run(args, kwargs, context)
         return running if self.is_async else wait(running)
 
@@ -110,6 +109,10 @@ class PredictorFunction(Generic[P, R]):
         self, args: tuple[object, ...], kwargs: Mapping[str, object], context: Context = ()
     ) -> Coroutine[Any, Any, Any]:
         """A coroutine that runs the step; called synchronously by whoever the call site is."""
+        from treadle.compiler.frontend.host import refuse_lost_run
+        from treadle.compiler.frontend.sites import caller
+        from treadle.compiler.runtime.interpreter import run_step
+
         refuse_lost_run(self.name)
         site = caller(self.name)
         inputs = self._named(args, kwargs)
@@ -134,6 +137,8 @@ class PredictorFunction(Generic[P, R]):
     @property
     def session(self) -> Session:
         """What the declaration binds."""
+        from treadle.compiler.runtime.session import Session
+
         return Session() if self.lm is None else Session(bound={self.name: self.lm}, lms={self.lm.model: self.lm})
 
     @property
@@ -173,6 +178,8 @@ class PredictorFunction(Generic[P, R]):
         Raises:
             InputError: An input is missing, unknown or of the wrong type.
         """
+        from treadle.compiler.prompt.render import render
+
         return render(self.signature, self.declared.demos, self.signature.bind(args, kwargs))
 
     @overload

@@ -5,29 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import CaptureError, InputError
 from treadle.compiler.frontend.captured import Capture
 from treadle.compiler.frontend.declaration import Declaration, FromFunction, declare
-from treadle.compiler.frontend.host import HostRun
-from treadle.compiler.frontend.trainable import parameters_in
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
-from treadle.compiler.graph.rewrite import EDITS, edge_parameters, edited
 from treadle.compiler.lm.lm import LM
-from treadle.compiler.module import Module
-from treadle.compiler.prompt.render import CONTEXT_PREFIX
-from treadle.compiler.runtime.background import wait
-from treadle.compiler.runtime.interpreter import run_graph
 from treadle.compiler.runtime.isolate import DEFAULT, Executor
-from treadle.compiler.runtime.session import Session
 from treadle.compiler.signature import Signature, Slot, read
-from treadle.compiler.space import parameters_of
-from treadle.compiler.trace.trace import Trace
-from treadle.compiler.trace.tracer import Tracer
+
+if TYPE_CHECKING:  # a program that is only declared does not pay for what runs it
+    from treadle.compiler.frontend.host import HostRun
+    from treadle.compiler.module import Module
+    from treadle.compiler.runtime.session import Session
+    from treadle.compiler.trace.trace import Trace
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -167,6 +162,10 @@ class Program(Generic[P, R]):
             models: Recorded names of LMs that may answer a step beside its own.
             temperature: Smallest and largest decoding temperature.
         """
+        from treadle.compiler.frontend.trainable import parameters_in
+        from treadle.compiler.graph.rewrite import edge_parameters
+        from treadle.compiler.space import parameters_of
+
         found = [
             parameter
             for name, predictor in sorted(self.predictors.items())
@@ -182,6 +181,7 @@ class Program(Generic[P, R]):
             CaptureError: The program runs in host mode: there is no graph to draw.
         """
         from treadle.compiler.graph.mermaid import mermaid
+        from treadle.compiler.graph.rewrite import edited
 
         return mermaid(edited(self._needed_graph("drawing"), dict(filter(_is_edit, self.candidate.values.items()))))
 
@@ -229,6 +229,8 @@ class Program(Generic[P, R]):
             InputError: An input is missing, unknown or of the wrong type.
             Exception: What running the function would raise.
         """
+        from treadle.compiler.runtime.background import wait
+
         inputs = self.signature.bind(args, kwargs)
         if self.declaration.is_async:
             return cast(R, self._run(inputs, self._session))
@@ -268,6 +270,9 @@ class Program(Generic[P, R]):
     def traced(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Trace]: ...
     def traced(self, /, *args: Any, **kwargs: Any) -> tuple[Any, Trace]:
         """Run it, and tell what happened. ``treadle.trace()`` also keeps the trace of a run that fails."""
+        from treadle.compiler.runtime.background import wait
+        from treadle.compiler.trace.tracer import Tracer
+
         tracer = Tracer()
         session = dataclasses.replace(self._session, tracer=tracer)
         value = wait(self._run(self.signature.bind(args, kwargs), session))
@@ -287,6 +292,8 @@ class Program(Generic[P, R]):
         Raises:
             InputError: A row lacks an input, or has one of the wrong type; names the row.
         """
+        from treadle.compiler.runtime.background import wait
+
         return wait(self.abatch(rows, concurrency=concurrency, errors=errors))
 
     async def abatch(
@@ -317,6 +324,8 @@ class Program(Generic[P, R]):
 
     @cached_property
     def _session(self) -> Session:
+        from treadle.compiler.runtime.session import Session
+
         declared = self.declaration.captured.predictors
         bound = {name: found.lm for name, found in declared.items() if found.lm is not None}
         lms = {lm.model: lm for lm in bound.values()}
@@ -330,11 +339,15 @@ class Program(Generic[P, R]):
 
     @cached_property
     def _host(self) -> HostRun:
+        from treadle.compiler.frontend.host import HostRun
+
         function = self.declaration.function
         assert function is not None
         return HostRun(self.name, function, self.declaration.captured)
 
     async def _run(self, inputs: dict[str, Any], session: Session) -> Any:
+        from treadle.compiler.runtime.interpreter import run_graph
+
         if self.graph is not None:
             return await run_graph(self.graph, self.ops, inputs, session)
         return await self._host.on_loop(inputs, session)
@@ -360,5 +373,8 @@ def _lm(given: LM | str) -> LM:
 
 def _is_edit(entry: tuple[str, JSON]) -> bool:
     """Whether a candidate's entry changes the graph itself; modules are swapped where a step is expanded."""
+    from treadle.compiler.graph.rewrite import EDITS
+    from treadle.compiler.prompt.render import CONTEXT_PREFIX
+
     address = entry[0]
     return address == EDITS or ("/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX))

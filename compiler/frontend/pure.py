@@ -16,6 +16,7 @@ from typing import Any
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.inference import (
     Rule,
     element,
@@ -28,7 +29,6 @@ from treadle.compiler.frontend.inference import (
     without_none,
 )
 from treadle.compiler.runtime import allowed
-from treadle.compiler.signature import Annotation
 
 _MODULES = {"collections": collections, "json": json, "math": math, "statistics": statistics}
 

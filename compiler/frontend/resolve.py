@@ -14,7 +14,8 @@ from treadle.compiler.frontend.code import Code, const, is_scalar
 from treadle.compiler.frontend.inference import of_value
 from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.graph import nodes
-from treadle.compiler.signature import Slot, dump
+from treadle.compiler.signature import Slot
+from treadle.compiler.values import dump
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, pattern_of
 from treadle.compiler.frontend.inference import element, item
 from treadle.compiler.frontend.mutation import set_item
-from treadle.compiler.signature import Annotation
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, ModuleType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.errors import CodeRefused, DeclarationError
 from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.source import Outside
@@ -20,7 +21,6 @@ from treadle.compiler.graph import parameters
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.rewrite import EDITS
 from treadle.compiler.runtime.code_check import IMPORTS, LONGEST, check_code
-from treadle.compiler.signature import Annotation, type_name
 
 T = TypeVar("T", bound=bool | int | float | str)
 

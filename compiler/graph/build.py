@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Union, get_args, get_origin
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import GraphError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Argument, Graph, Inputs, Node, NodeId, Predictor, Ref, Region
 from treadle.compiler.graph.substitute import Renumbering, arguments_of, with_inner
-from treadle.compiler.signature import MISSING, Annotation, Signature, Slot, dump, type_name
+from treadle.compiler.signature import MISSING, Signature, Slot
+from treadle.compiler.values import dump
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.op import Op

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+from treadle.compiler.annotations import type_name
 from treadle.compiler.canonical import JSON
 from treadle.compiler.escape import line
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Node, Ref
 from treadle.compiler.graph.op import LIBRARY_PREFIX
 from treadle.compiler.graph.rewrite import module_in_words
-from treadle.compiler.signature import type_name
 
 WIDEST = 32
 """Most characters of a line."""

@@ -34,9 +34,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NewType, TypeAlias
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import Annotation, Signature, Slot
+from treadle.compiler.signature import Signature, Slot
 
 NodeId = NewType("NodeId", str)
 """Identity of a node in its graph: ``n`` and a number, in program order."""

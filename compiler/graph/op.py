@@ -9,9 +9,9 @@ from typing import Any
 
 import pydantic_core
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.errors import DeclarationError
 from treadle.compiler.graph.parameters import Parameter
-from treadle.compiler.signature import Annotation
 
 LIBRARY_PREFIX = "treadle:"
 """Names of ops that ship with Treadle; they load from a file alone."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from treadle.compiler.annotations import assignable, type_name
 from treadle.compiler.canonical import canonical
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.rules import Facts, called
 from treadle.compiler.graph.serialize import predictor_to_json
-from treadle.compiler.signature import assignable, type_name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
+from treadle.compiler.annotations import Annotation, assignable, type_name
 from treadle.compiler.canonical import canonical, digest
 from treadle.compiler.errors import ArtifactError
 from treadle.compiler.graph import nodes
@@ -14,7 +15,7 @@ from treadle.compiler.graph.identity import graph_hash, identity
 from treadle.compiler.graph.nodes import Graph, Inputs, Node, Ref, Region
 from treadle.compiler.graph.serialize import from_json, to_json
 from treadle.compiler.graph.substitute import Renumbering
-from treadle.compiler.signature import Annotation, Signature, assignable, type_name
+from treadle.compiler.signature import Signature
 
 
 @dataclasses.dataclass(frozen=True)

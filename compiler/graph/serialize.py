@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Argument, Graph, Inputs, Node, NodeId, Predictor, Ref, Region
@@ -18,7 +19,6 @@ from treadle.compiler.made_types import Known
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.reading import Reading
 from treadle.compiler.schema import signature_of, slot_of
-from treadle.compiler.signature import Annotation
 
 DEEPEST = 100
 """How deep regions may nest."""

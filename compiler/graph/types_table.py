@@ -8,13 +8,14 @@ from typing import cast
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ArtifactError, SignatureError
 from treadle.compiler.json_schema import in_declared_order
 from treadle.compiler.made_types import Known
 from treadle.compiler.reading import Reading
 from treadle.compiler.schema import type_of
-from treadle.compiler.signature import Annotation, Slot, type_name
+from treadle.compiler.signature import Slot
 
 _KEPT = 4_096
 

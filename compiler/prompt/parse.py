@@ -21,7 +21,8 @@ from treadle.compiler.errors import ReplyError
 from treadle.compiler.lm.protocol import Message
 from treadle.compiler.prompt.reply import Reply, reply_of
 from treadle.compiler.prompt.schemas import in_words
-from treadle.compiler.signature import Signature, Slot, shown
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import shown
 
 MAX_REPLY = 1_000_000
 """Longest reply that is read, in characters."""

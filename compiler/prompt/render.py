@@ -31,7 +31,8 @@ from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.reply import Reply, reply_of
 from treadle.compiler.prompt.same import Same
 from treadle.compiler.prompt.schemas import in_words
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 
 TEMPLATE_ID = "chat/1"
 """Name of the chat template; a change of the prompts' text is a new name or a new hash."""

@@ -7,10 +7,11 @@ import functools
 from collections.abc import Mapping
 from typing import Annotated, cast, get_args, get_origin
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.prompt.same import Same
 from treadle.compiler.prompt.schemas import Schema, definitions, resolve, slim
-from treadle.compiler.signature import Annotation, Signature, Slot
+from treadle.compiler.signature import Signature, Slot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

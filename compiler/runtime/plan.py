@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pydantic
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, GraphError
 from treadle.compiler.graph import nodes
@@ -21,7 +22,7 @@ from treadle.compiler.runtime.layout import Layout
 from treadle.compiler.runtime.regions import Choose, Repeat, RunMap, RunReplicate
 from treadle.compiler.runtime.step_plan import Answer, Temperature, call_of, expand, with_context
 from treadle.compiler.runtime.tuned_op import addresses_of
-from treadle.compiler.signature import MISSING, Annotation, Signature, Slot
+from treadle.compiler.signature import MISSING, Signature, Slot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.bind import answers_step, effective
@@ -13,7 +14,7 @@ from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.module import expand_step
 from treadle.compiler.prompt.render import CONTEXT_PREFIX, response_schema
 from treadle.compiler.runtime.lm_call import Call
-from treadle.compiler.signature import Annotation, Signature, Slot
+from treadle.compiler.signature import Signature, Slot
 
 Temperature: TypeAlias = Callable[[str, "str | None"], "float | None"]
 """The temperature of the LM that would answer a predictor, given its name and the model it asks for."""

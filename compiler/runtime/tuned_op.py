@@ -12,7 +12,8 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import CodeError, InputError
 from treadle.compiler.graph.op import Op
 from treadle.compiler.runtime.isolate import Executor, call_code
-from treadle.compiler.signature import Slot, dump, shown
+from treadle.compiler.signature import Slot
+from treadle.compiler.values import dump, shown
 
 
 def addresses_of(op: Op) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from treadle.compiler.errors import ConfigurationError, StudyError
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller, Completion, Request, Usage
-from treadle.compiler.signature import dump, shown
 from treadle.compiler.study.caller import Charge, Scope
 from treadle.compiler.study.data import Example
 from treadle.compiler.study.events import Events
@@ -26,6 +25,7 @@ from treadle.compiler.study.scoring import MetricHung, Scoring
 from treadle.compiler.study.store import Store
 from treadle.compiler.trace.export import trace_from_json, write_jsonl
 from treadle.compiler.trace.trace import Trace
+from treadle.compiler.values import dump, shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

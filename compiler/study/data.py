@@ -18,7 +18,8 @@ from typing import Any, TypeAlias, cast
 
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import DataError, InputError
-from treadle.compiler.signature import Slot, dump, read, shown
+from treadle.compiler.signature import Slot, read
+from treadle.compiler.values import dump, shown
 
 Source: TypeAlias = "Data | str | Path | Iterable[Mapping[str, Any]] | Any"
 """What data may come from: rows, a ``.jsonl``, ``.json`` or ``.csv`` file, or a table with ``to_dicts()`` or

@@ -87,18 +87,22 @@ def compare_cross_fitted(
         finalists: Candidates the choice is between, in the order they were tried.
         splits: Gives the folds.
     """
-    differences: dict[str, float] = {}
-    winners: dict[str, float] = {}
-    for fold in splits.folds():
-        rest = tuple(example for example in splits.select if example not in set(fold))
-        choice = table.best((start, *finalists), rest or fold)
-        for chosen, first in zip(table.outcomes(choice, fold), table.outcomes(start, fold), strict=True):
-            differences[chosen.example] = chosen.value - first.value
-            winners[chosen.example] = chosen.value
-    paired = Paired(tuple(differences[example] for example in splits.select))
+    choices = fold_choices(table, (start, *finalists), splits)
+    winners = [table.outcomes(choices[example], [example])[0].value for example in splits.select]
+    first = {outcome.example: outcome.value for outcome in table.outcomes(start, splits.select)}
+    paired = Paired(tuple(after - first[example] for example, after in zip(splits.select, winners, strict=True)))
     best = table.best((start, *finalists), splits.select)
     comparison = _comparison(paired, table, start, best, splits.select, splits)
-    return dataclasses.replace(comparison, winner=math.fsum(winners.values()) / len(winners))
+    return dataclasses.replace(comparison, winner=math.fsum(winners) / len(winners))
+
+
+def fold_choices(table: ScoreTable, candidates: Sequence[Candidate], splits: Splits) -> dict[str, Candidate]:
+    """For each select example the candidate that the other folds choose, which is what it judges."""
+    chosen: dict[str, Candidate] = {}
+    for fold in splits.folds():
+        rest = tuple(example for example in splits.select if example not in set(fold))
+        chosen.update(dict.fromkeys(fold, table.best(candidates, rest or fold)))
+    return chosen
 
 
 def _comparison(

@@ -12,8 +12,9 @@ from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.runtime.interpreter import run_step
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.study.metric import Metric, Score
+from treadle.compiler.values import dump
 
 _SIGNATURE = Signature(
     name="judge",

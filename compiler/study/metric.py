@@ -18,7 +18,7 @@ import pydantic
 
 from treadle.compiler.canonical import digest
 from treadle.compiler.errors import DataError
-from treadle.compiler.signature import shown
+from treadle.compiler.values import shown
 
 # A metric takes the example, the prediction and perhaps the trace, of whatever types the program has.
 Metric: TypeAlias = Callable[..., Any]

@@ -19,7 +19,6 @@ from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm import retry
 from treadle.compiler.lm.clock import SYSTEM, Clock
-from treadle.compiler.signature import dump
 from treadle.compiler.study.batch import Batch, Job
 from treadle.compiler.study.budget import Budget, Caps
 from treadle.compiler.study.caller import Scope
@@ -37,6 +36,7 @@ from treadle.compiler.study.splits import Splits
 from treadle.compiler.study.store import Mode, Store
 from treadle.compiler.study.table import Paired, ScoreTable
 from treadle.compiler.study.visible import Visible
+from treadle.compiler.values import dump
 
 Value: TypeAlias = Any
 """What a step or program returns: any value of its output type."""

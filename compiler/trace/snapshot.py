@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from treadle.compiler.canonical import JSON
-from treadle.compiler.signature import dump, shown
+from treadle.compiler.values import dump, shown
 
 _LONGEST_REPR = 200
 _UNCHANGING = frozenset({str, int, bool, type(None)})

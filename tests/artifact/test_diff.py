@@ -16,8 +16,8 @@ from treadle.compiler.artifact.show import described
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Predict
-from treadle.compiler.signature import from_string
 from treadle.modules import ChainOfThought, Vote
 
 

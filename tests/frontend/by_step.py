@@ -11,7 +11,7 @@ from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
-from treadle.compiler.signature import dump
+from treadle.compiler.values import dump
 
 Answer = Callable[[str, dict[str, Any]], object]
 

@@ -8,8 +8,9 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.rewrite import Rewrite, apply
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module
-from treadle.compiler.signature import Signature, Slot, from_string
+from treadle.compiler.signature import Signature, Slot
 from treadle.modules import BestOf, ChainOfThought, Vote
 
 

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import pydantic
 from hypothesis import strategies as st
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.build import GraphBuilder, Value
 from treadle.compiler.graph.nodes import Graph, NodeId, Predictor
 from treadle.compiler.graph.substitute import with_parts
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import Annotation, Signature, Slot
+from treadle.compiler.signature import Signature, Slot
 
 
 class Mood(enum.Enum):

@@ -13,8 +13,8 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.bounds import bounds, lm_calls
 from treadle.compiler.graph.build import GraphBuilder, Value
 from treadle.compiler.graph.nodes import Graph, Node, Predictor
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module, expand_step
-from treadle.compiler.signature import from_string
 from treadle.modules import BestOf, ChainOfThought, Predict, Vote
 
 STEP = from_string("text -> answer: int", name="step")

@@ -11,7 +11,8 @@ from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
-from treadle.compiler.signature import Signature, from_function, from_string
+from treadle.compiler.hints import from_function, from_string
+from treadle.compiler.signature import Signature
 
 ASK = from_string("question, hint: str -> answer: int", name="ask")
 

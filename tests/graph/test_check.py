@@ -14,8 +14,8 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.check import RULES, check, check_rewrite
 from treadle.compiler.graph.nodes import Argument, Graph, Node, NodeId, Predictor, Ref, Region
+from treadle.compiler.hints import from_string
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import from_string
 from treadle.modules import BestOf, ChainOfThought, Module, Predict, Vote
 
 TRIAGE = Predictor(signature=from_string("ticket -> team: Literal['a', 'b']", name="triage", instruction="Choose."))

@@ -17,8 +17,8 @@ from treadle.compiler.graph.identity import graph_hash, instruction_hash, signat
 from treadle.compiler.graph.nodes import Graph, Node, Predictor
 from treadle.compiler.graph.serialize import from_json, to_json
 from treadle.compiler.graph.substitute import Renumbering
+from treadle.compiler.hints import from_string
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import from_string
 
 TWO = from_string("a, b -> answer", name="program")
 

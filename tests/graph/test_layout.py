@@ -14,7 +14,7 @@ from treadle.compiler.graph.captions import arms, captions, in_words
 from treadle.compiler.graph.layers import MOST_IN_A_ROW, layers
 from treadle.compiler.graph.layout import Box, Label, Line, layout, text_width
 from treadle.compiler.graph.nodes import Graph, NodeId
-from treadle.compiler.signature import from_string
+from treadle.compiler.hints import from_string
 
 SLACK = 1e-6
 """Pixels: what sums of floats may differ by."""

@@ -27,8 +27,9 @@ from treadle.compiler.graph.rewrite import (
     rewrites_of,
 )
 from treadle.compiler.graph.serialize import predictor_to_json, to_json
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module, expand_step
-from treadle.compiler.signature import Signature, from_string
+from treadle.compiler.signature import Signature
 from treadle.modules import BestOf, ChainOfThought, Predict, Vote
 
 TRIAGE = from_string("ticket -> team: Literal['a', 'b']", name="triage", instruction="Choose.")

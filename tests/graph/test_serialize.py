@@ -18,9 +18,10 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.nodes import Graph
 from treadle.compiler.graph.serialize import from_json, to_json
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import expand_step
 from treadle.compiler.schema import known_types
-from treadle.compiler.signature import Slot, from_string
+from treadle.compiler.signature import Slot
 from treadle.modules import BestOf, Vote
 
 

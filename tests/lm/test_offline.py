@@ -9,11 +9,12 @@ import pytest
 from tests.lm.conformance import ProviderConformance
 from tests.lm.offline_prompts import answer, complete, request
 from treadle.compiler.errors import ReplyTruncated
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm import offline
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.offline import Offline
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import Signature, from_string
+from treadle.compiler.signature import Signature
 
 TEAM = from_string(
     "ticket -> team: Literal['billing', 'shipping', 'account']",

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from tests.lm.offline_prompts import answer, chat
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.offline_instruction import write_instruction
-from treadle.compiler.signature import Signature, Slot, from_string
+from treadle.compiler.signature import Signature, Slot
 
 THEMES = {
     "Q1": ["courier", "parcel", "delivery", "tracking", "depot"],

@@ -2,11 +2,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.prompt.cases import CASES
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.offline_reading import read_context, read_inputs, split
 from treadle.compiler.lm.protocol import Message
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.render import render
-from treadle.compiler.signature import Slot, from_string
+from treadle.compiler.signature import Slot
 
 MARKS = ["</a>", "</b>", "<a>", "\n<b>\n", "\n</a>\n", "</a-2>", "# Instruction\n", "# Output format\n", "\n", " "]
 AWKWARD = st.sampled_from([*MARKS, "Context from x:\n"])

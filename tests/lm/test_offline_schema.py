@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 
 from tests.lm.offline_prompts import answer, complete, request
 from tests.prompt.cases import CASES, Address, case
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.offline_plainest import plainest
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.parse import parse
-from treadle.compiler.signature import from_string
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,9 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lm.offline_prompts import answer
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.offline_text import all_spans, origin, spans_of
 from treadle.compiler.prompt.demo import Demo
-from treadle.compiler.signature import from_string
 
 RULES = ["Refunds take ten days; cards five.", "Broken parcels are replaced at once.", "Passwords are reset by mail."]
 REPLY = from_string("ticket, rules: list[str] -> reply")

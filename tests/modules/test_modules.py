@@ -13,8 +13,9 @@ from treadle.compiler.errors import ConfigurationError, DeclarationError, Signat
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Node, Predictor
 from treadle.compiler.graph.op import Op, library
+from treadle.compiler.hints import from_function, from_string
 from treadle.compiler.module import Module, expand_step, module_from_json, registered
-from treadle.compiler.signature import Signature, from_function, from_string
+from treadle.compiler.signature import Signature
 from treadle.modules import BestOf, ChainOfThought, Predict, Vote
 
 LABEL = from_string("ticket -> team: Literal['billing', 'shipping']", name="triage", instruction="Choose the team.")

@@ -13,12 +13,13 @@ from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.module import Module
 from treadle.compiler.runtime.interpreter import run_step
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import Signature, from_string
+from treadle.compiler.signature import Signature
 from treadle.modules import BestOf, ChainOfThought, Predict, Vote
 
 TEAM = from_string("ticket -> team: Literal['billing', 'shipping']", name="triage", instruction="Choose.")

@@ -5,7 +5,7 @@ from tests.optimizers.program import Lab, OpenLab, space
 from tests.optimizers.world import rows
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate
-from treadle.compiler.signature import from_string
+from treadle.compiler.hints import from_string
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.trace.trace import Span, Trace
 from treadle.optimizers.bootstrapping import bootstrapped_bank, thoughts

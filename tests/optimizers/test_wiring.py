@@ -2,7 +2,7 @@ import dataclasses
 
 from tests.optimizers.program import GRAPH, TICKET, Support, node, ref
 from treadle.compiler.graph.nodes import Const, Expr, Graph, Input, Op, Output, Predictor, Step
-from treadle.compiler.signature import from_string
+from treadle.compiler.hints import from_string
 from treadle.compiler.study.data import Example
 from treadle.optimizers.wiring import inputs_from_labels, program_in_words, role_in_words
 

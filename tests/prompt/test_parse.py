@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from tests.prompt.cases import CASES, Address, Customer, Reply, Team, case
 from treadle.compiler.errors import ReplyError
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.protocol import Message
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.parse import MAX_DEPTH, MAX_REPLY, parse, reask
 from treadle.compiler.prompt.render import render
-from treadle.compiler.signature import Signature, from_string
+from treadle.compiler.signature import Signature
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.prompt.cases import CASES, MESSAGE, Address, Team, case
 from treadle.compiler.errors import InputError
+from treadle.compiler.hints import from_string
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.render import TEMPLATE_ID, render, response_schema, template_hash
-from treadle.compiler.signature import Slot, from_string
+from treadle.compiler.signature import Slot
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=60)
 AWKWARD = st.sampled_from(

@@ -7,16 +7,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Argument, Graph, Node, NodeId, Predictor, Ref, Region
 from treadle.compiler.graph.op import Op
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.interpreter import run_graph
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import Annotation, Slot, from_string
+from treadle.compiler.signature import Slot
 
 Body = Callable[..., "Ref | Sequence[Ref]"]
 

@@ -15,13 +15,14 @@ from treadle.compiler.errors import ConfigurationError, GraphError, InputError
 from treadle.compiler.graph.nodes import Graph, Predictor, Ref
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.hosted import call_function, call_op, run_function
 from treadle.compiler.runtime.interpreter import run_graph, run_step
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import Signature, Slot, from_string
+from treadle.compiler.signature import Signature, Slot
 
 ASK = {"ask": "text -> reply"}
 

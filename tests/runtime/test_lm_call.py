@@ -9,13 +9,13 @@ import pytest
 from tests.runtime.sketch import Sketch
 from treadle.compiler.errors import ReplyError
 from treadle.compiler.graph.nodes import Predictor
+from treadle.compiler.hints import from_string
 from treadle.compiler.lm.protocol import Completion, Request, Usage
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.prompt.render import render, response_schema
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.interpreter import run_graph
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import from_string
 from treadle.compiler.trace.trace import Span, Trace
 from treadle.compiler.trace.tracer import Tracer
 
