@@ -13,7 +13,7 @@ from treadle.compiler.values import dump
 Annotation = Any
 
 
-def _origin(annotation: Annotation) -> Any:
+def origin_of(annotation: Annotation) -> Any:
     """``get_origin``, whose stub does not know the special forms it returns."""
     return get_origin(annotation)
 
@@ -28,7 +28,7 @@ def type_name(annotation: Annotation) -> str:
         return "None"
     if annotation is Any:
         return "Any"
-    origin = _origin(annotation)
+    origin = origin_of(annotation)
     if origin is Annotated:
         return type_name(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
@@ -50,25 +50,25 @@ def assignable(source: Annotation, target: Annotation) -> bool:
     source, target = _bare(source), _bare(target)
     if source is Any or target is Any or target is object or source == target:
         return True
-    if _origin(source) in (Union, types.UnionType):
+    if origin_of(source) in (Union, types.UnionType):
         return all(assignable(part, target) for part in get_args(source))
-    if _origin(target) in (Union, types.UnionType):
+    if origin_of(target) in (Union, types.UnionType):
         return any(assignable(source, part) for part in get_args(target))
-    if _origin(source) is Literal:
+    if origin_of(source) is Literal:
         return _literal_assignable(get_args(source), target)
-    if _origin(target) is Literal:
+    if origin_of(target) is Literal:
         return False
     return _class_assignable(source, target)
 
 
 def _literal_assignable(values: tuple[object, ...], target: Annotation) -> bool:
-    if _origin(target) is Literal:
+    if origin_of(target) is Literal:
         return set(values) <= set(get_args(target))
     return all(assignable(type(value), target) for value in values)
 
 
 def _class_assignable(source: Annotation, target: Annotation) -> bool:
-    source_class, target_class = _origin(source) or source, _origin(target) or target
+    source_class, target_class = origin_of(source) or source, origin_of(target) or target
     if not (isinstance(source_class, type) and isinstance(target_class, type)):
         return True  # a form we know nothing of: checked when the value arrives
     if not (issubclass(source_class, target_class) or (source_class is int and target_class is float)):
@@ -81,7 +81,7 @@ def _class_assignable(source: Annotation, target: Annotation) -> bool:
 
 def _bare(annotation: Annotation) -> Annotation:
     """The type without ``Annotated``; ``None`` as its class."""
-    if _origin(annotation) is Annotated:
+    if origin_of(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     return type(None) if annotation is None else annotation
 
@@ -93,7 +93,7 @@ def labels(annotation: Annotation) -> tuple[JSON, ...] | None:
     ('yes', 'no')
     """
     bare = _bare(annotation)
-    if _origin(bare) is Literal:
+    if origin_of(bare) is Literal:
         return tuple(dump(value) for value in get_args(bare))
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
         return tuple(dump(member) for member in bare)

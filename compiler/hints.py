@@ -8,11 +8,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic.fields import FieldInfo
 
-from treadle.compiler.annotations import Annotation
+from treadle.compiler.annotations import Annotation, origin_of
 from treadle.compiler.errors import SignatureError
 from treadle.compiler.signature import MISSING, Signature, Slot
 
@@ -94,7 +94,7 @@ def _filled(cell: types.CellType) -> bool:
 def _slot(name: str, hint: Annotation, default: object) -> Slot:
     """A slot from a hint; a plain string or a pydantic ``Field`` in ``Annotated`` is the description."""
     description = ""
-    if get_origin(hint) is Annotated:
+    if origin_of(hint) is Annotated:
         base, *extras = get_args(hint)
         kept: list[object] = []
         for extra in extras:

@@ -16,12 +16,12 @@ import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args
 
 import pydantic
 import typing_extensions
 
-from treadle.compiler.annotations import Annotation, type_name
+from treadle.compiler.annotations import Annotation, origin_of, type_name
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import InputError, SignatureError
 from treadle.compiler.json_schema import SchemaWriter
@@ -130,10 +130,10 @@ def _with_later_typed_dicts(annotation: Annotation) -> Annotation:
     if typing.is_typeddict(annotation):
         return _later_typed_dict(annotation)
     arguments = get_args(annotation)
-    if not arguments or get_origin(annotation) is Literal:
+    if not arguments or origin_of(annotation) is Literal:
         return annotation
     made = tuple(_with_later_typed_dicts(part) for part in arguments)
-    origin = get_origin(annotation)
+    origin = origin_of(annotation)
     return Union[made] if origin in (Union, types.UnionType) else origin[made]  # noqa: UP007  parts are values
 
 
