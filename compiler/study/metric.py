@@ -32,6 +32,7 @@ class Score:
         value: Higher is better; from 0 to 1 by convention.
         feedback: Why, in words an optimizer's LM may read.
         objectives: Further numbers by name, higher is better, such as one per step.
+        notes: What is to be said of single steps or output fields, in words, by their names.
 
     >>> Score(0.5, feedback="the team is right, the reply is not").value
     0.5
@@ -40,6 +41,7 @@ class Score:
     value: float
     feedback: str = ""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def takes_trace(metric: Metric) -> bool:
@@ -135,7 +137,13 @@ def as_score(result: object, name: str = "the metric") -> Score:
         if not isinstance(number, int | float) or not math.isfinite(number):
             msg = f"{name} returned {field} = {shown(number)}; it must be a finite number"
             raise DataError(msg)
-    return result if isinstance(result, Score) else Score(float(result))
+    if isinstance(result, Score):
+        for field, words in {"feedback": result.feedback, **result.notes}.items():
+            if not isinstance(field, str) or not isinstance(words, str):
+                msg = f"{name} returned {field} = {shown(words)}; feedback and notes are text"
+                raise DataError(msg)
+        return result
+    return Score(float(result))
 
 
 # --- metrics that ship ------------------------------------------------------------------------------------------------

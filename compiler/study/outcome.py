@@ -21,6 +21,7 @@ class Outcome:
         score: The metric's value; ``None`` where the run or the metric failed.
         feedback: The metric's words, or the traceback of the failure.
         objectives: The metric's further numbers.
+        notes: The metric's words on single steps or output fields, by name.
         failure: ``"TypeName: message"`` of what failed, or empty.
         prediction: The program's value as JSON.
         trace: What the run did, if traces were asked for.
@@ -34,6 +35,7 @@ class Outcome:
     score: float | None
     feedback: str = ""
     objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     failure: str = ""
     prediction: JSON = None
     trace: Trace | None = None
