@@ -46,10 +46,10 @@ def test_plain_is_one_line_an_event_and_silent_on_good_cells() -> None:
     for event in events():
         listen(event)
     lines = out.getvalue().splitlines()
-    assert lines[0] == "0.0s opened folder=studies/a mode=write budget={calls: 1000, usd: 2} run=1"
+    assert lines[0] == "0.0s opened the study in studies/a"
     assert lines[1:3] == ["Compiling support with mipro: about 900 LM calls", "  3 calls a run"]
-    assert [line.split()[1] for line in lines[3:]] == ["asked", "cell", "settled", "asked", "warning"]
-    assert "failure=ValueError: no" in lines[4]
+    assert [line.split()[1] for line in lines[3:]] == ["cell", "settled", "warning"]
+    assert "failure=ValueError: no" in lines[3]
     assert "\x1b" not in out.getvalue()
     assert all(len(line) <= 200 for line in lines)
 

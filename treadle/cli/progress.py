@@ -119,21 +119,29 @@ def _of(cap: Any) -> str:
     return f" of {cap:,}" if isinstance(cap, int) else ""
 
 
-_SAID_ELSEWHERE = ("done",)
-"""Events a command tells in its own way: the report goes to standard output."""
+_SAID_ELSEWHERE = ("asked", "candidate", "done", "menu", "proposal", "trial")
+"""Events a person who watches has no use for: they are in the study's ``events.jsonl`` and in the report."""
+
+_PAUSE = 1.0
+"""Seconds between two lines on batches that were settled."""
 
 
 class Plain:
-    """One line per event. Cells are told only where they failed: they are in the study's ``events.jsonl``."""
+    """One line per event that tells a person something. Cells are told only where they failed."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._lock = threading.Lock()
+        self._settled = -_PAUSE
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
         if event.kind in _SAID_ELSEWHERE or (event.kind == "cell" and not event.fields.get("failure")):
             return
+        if event.kind == "settled":
+            if event.seconds - self._settled < _PAUSE:
+                return
+            self._settled = event.seconds
         if event.kind == "estimate":
             self._write(plain(redact(str(event.fields.get("text", "")))))
             return
@@ -148,8 +156,8 @@ class Plain:
 def _told(event: Event) -> str:
     """The particulars of an event on one line."""
     fields = event.fields
-    if event.kind == "asked":
-        return f"batch {fields.get('number', '')}: {_doing(fields)}"
+    if event.kind == "opened":
+        return _opened(fields)
     if event.kind == "settled":
         done = (
             f"{fields['done']} of {fields['of']} runs" if "of" in fields else f"{fields.get('proposals', 0)} proposals"
@@ -157,6 +165,13 @@ def _told(event: Event) -> str:
         sent = fields.get("sent")
         return f"{done}; {_amount(sent)} sent so far" if _is_amount(sent) else done
     return " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, ""))
+
+
+def _opened(fields: Mapping[str, Any]) -> str:
+    """Where the study is kept, and whether it goes on."""
+    where = f"the study in {fields['folder']}" if fields.get("folder") else "a study in memory"
+    attempts = fields.get("attempts")
+    return f"{where}, {attempts:,} calls made so far" if isinstance(attempts, int) and attempts else where
 
 
 def _doing(fields: Mapping[str, Any]) -> str:
