@@ -347,11 +347,20 @@ def lower_comprehension(low: Lowering, tree: Comprehension) -> Code:
 
 def lower_generator(low: Lowering, tree: ast.GeneratorExp) -> Code:
     """A generator that nobody reads at once."""
+    if _awaits(tree):
+        return low.refuse(tree, "a generator with `await` in it is an async one, which only `async for` can read")
     code = low.purely(lambda: _pure(low, tree))
     if code is not None:
         return code
     low.needs_place()
     return low.refuse(tree, "a generator whose elements call steps or ops, read later: write a list")
+
+
+def _awaits(tree: ast.GeneratorExp) -> bool:
+    """Whether the generator waits when it is read; its first iterable is evaluated when it is made."""
+    first, *others = tree.generators
+    later = [tree.elt, *first.ifs, *others]
+    return any(isinstance(node, ast.Await) for part in later for node in ast.walk(part))
 
 
 _KINDS: dict[type[ast.AST], tuple[str, Any]] = {
@@ -456,6 +465,8 @@ def read_all(low: Lowering, tree: ast.GeneratorExp, *, simple: bool, hashed: boo
         simple: The reader looks at each element before it asks for the next: it must not be able to fail.
         hashed: It hashes each element.
     """
+    if _awaits(tree):
+        return lower_generator(low, tree)
     pure = low.purely(lambda: _pure(low, tree))
     if pure is not None:
         return pure
@@ -481,7 +492,9 @@ def search(low: Lowering, tree: ast.GeneratorExp, what: str, default: Code) -> C
         what: ``"any"``, ``"all"`` or ``"next"``.
         default: What it gives where none decides.
     """
-    if len(tree.generators) > 1 or tree.generators[0].is_async:
+    if _awaits(tree):
+        return lower_generator(low, tree)
+    if len(tree.generators) > 1:
         return low.refuse(tree, f"{what}(…) of a generator with several loops that calls steps or ops")
     (generator,) = tree.generators
     name = low.temporary(what)

@@ -254,9 +254,11 @@ def _compare(low: Lowering, tree: ast.Compare) -> Code:
     trees = [tree.left, *tree.comparators]
     codes = low.purely(lambda: low.exprs(trees))
     if codes is None:
-        if len(tree.ops) > 1:
-            return low.refuse(tree, "a chain of comparisons that calls a step or an op; write it with `and`")
-        codes = low.exprs(trees)
+        first = low.exprs(trees[:2])
+        rest = low.purely(lambda: low.exprs(trees[2:]))  # they are evaluated only if the first comparison is true
+        if rest is None:
+            return low.refuse(tree, "a chain of comparisons that calls a step or an op late in it; write it with `and`")
+        codes = [*first, *rest]
     if any(isinstance(op, ast.Is | ast.IsNot) for op in tree.ops) and not any(map(_is_singleton, codes)):
         return low.refuse(tree, "`is` on values that are no constants; compare them with ==")
     made: list[Any] = ["compare", codes[0].tree]

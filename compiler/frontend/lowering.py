@@ -22,7 +22,7 @@ from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.captured import Reason
 from treadle.compiler.frontend.code import POISON, Code, const, finished
-from treadle.compiler.frontend.inference import settled, without_none
+from treadle.compiler.frontend.inference import classes, settled, without_none
 from treadle.compiler.frontend.liveness import Loops
 from treadle.compiler.frontend.matching import as_branches
 from treadle.compiler.frontend.report import Report
@@ -31,6 +31,8 @@ from treadle.compiler.frontend.state import FALL, Arm, Binding, NotPure
 from treadle.compiler.frontend.unsupported import unsupported, word
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Node, NodeId, Ref
+
+_COLLECTIONS = ((list,), (set,), (dict,))
 
 MOST_NESTED = 100
 """How deep blocks may nest: a chain of early returns is one block deeper each time."""
@@ -222,6 +224,7 @@ class Lowering:
             value = code.tree[1]
             plain = type(None) if value is None else type(value)
             return self.add(nodes.Const, [plain], where, value=value)[0]
+        self.needs_place()
         expression, inputs = finished(code.tree)
         return self.add(nodes.Expr, [code.type], where, expression=expression, inputs=inputs)[0]
 
@@ -240,7 +243,7 @@ class Lowering:
         self.share(code.names)
         kept = self.kept(code, where)
         value = dataclasses.replace(kept, names=frozenset(), direct=False, fresh=False)
-        self.env[name] = Binding(code=value, owned=code.fresh)
+        self.env[name] = Binding(code=value, owned=code.fresh and classes(code.type) in _COLLECTIONS)
 
     def temporary(self, what: str) -> str:
         """A name no user can write, for a value lowering needs itself."""

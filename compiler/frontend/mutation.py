@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, names_of
+from treadle.compiler.frontend.functions import function_code, is_function
 from treadle.compiler.frontend.inference import binary, classes, element, is_immutable, item, union
 from treadle.compiler.frontend.liveness import CHANGING
 from treadle.compiler.frontend.operators import OPERATORS
@@ -46,7 +47,7 @@ def change(low: Lowering, tree: Any) -> None:
         low.refuse(tree, "a starred argument")
         return
     owned = _owned(low, function.value, f"`{ast.unparse(function)}`")
-    keys = [word for word in tree.keywords if isinstance(word.value, ast.Lambda)]
+    keys = [word for word in tree.keywords if is_function(low, word.value)]
     words = [word for word in tree.keywords if word not in keys]
     codes = low.exprs([*tree.args, *(word.value for word in words)])
     if owned is None:
@@ -57,8 +58,6 @@ def change(low: Lowering, tree: Any) -> None:
         return
     positional, named = codes[: len(tree.args)], dict(zip([w.arg for w in words], codes[len(tree.args) :], strict=True))
     for word in keys:
-        from treadle.compiler.frontend.functions import function_code
-
         found = function_code(low, word.value, [element(binding.code.type)])
         named[word.arg] = found.code
     low.share(names_of(codes))
