@@ -25,7 +25,7 @@ def clip(text: str, size: int) -> str:
     """``text`` in at most ``size`` characters, 48 or more: its head, how long it is and its hash, its tail.
 
     >>> clip("abc" * 40, 60)
-    'abcabcabcabca…[120 characters, #8aee9ae8]…abcabcabcabc'
+    'abcabcabcabcabca…[120 characters, #b02c2454]…abcabcabcabcabc'
     """
     if len(text) <= size:
         return text
@@ -43,10 +43,10 @@ def fit(texts: Sequence[str], size: int) -> list[str]:
     >>> [len(text) for text in fit(["a" * 10, "b" * 500, "c" * 500], 210)]
     [10, 100, 100]
     """
-    return [clip(text, _room(texts, size)) for text in texts]
+    return [clip(text, room(texts, size)) for text in texts]
 
 
-def _room(texts: Sequence[str], size: int) -> int:
+def room(texts: Sequence[str], size: int) -> int:
     """The most characters each text may have."""
     lengths = sorted(map(len, texts))
     left = size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,6 +55,7 @@ def _isolated(op: Op, code: str, executor: Executor) -> Callable[..., Any]:
             msg = f"the code of {op.name!r} returned {shown(value, 200)}, which does not fit its return type: {reason}"
             raise CodeError(msg) from None
 
+    function.__signature__ = inspect.signature(op.function)  # type: ignore[attr-defined]  # what the trace calls them
     return function
 
 
