@@ -9,8 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from treadle.compiler.artifact.diff import compare
-from treadle.compiler.artifact.emit import contents_of, save
+from treadle.compiler.artifact.emit import save
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import BudgetExhausted, ConfigurationError, DataError
 from treadle.compiler.frontend.program import Program
@@ -21,11 +20,14 @@ from treadle.compiler.study.data import Data, Source, load_data
 from treadle.compiler.study.events import Listener
 from treadle.compiler.study.forecast import CostEstimate, PerRun
 from treadle.compiler.study.gate import Comparison, Gate, compare_cross_fitted, compare_on_confirm
-from treadle.compiler.study.metric import Metric, metric_name
-from treadle.compiler.study.opening import identity_of, lm_of, most_lm_calls
+from treadle.compiler.study.metric import Metric, metric_name, takes_trace
+from treadle.compiler.study.opening import check_program, identity_of, lm_of, most_lm_calls
 from treadle.compiler.study.optimizer import Optimizer, Shape
 from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
-from treadle.compiler.study.report import Report, tried
+from treadle.compiler.study.report import Report
+from treadle.compiler.study.report_examples import finalists
+from treadle.compiler.study.report_files import keep
+from treadle.compiler.study.report_make import make
 from treadle.compiler.study.splits import Splits, own_splits, split
 from treadle.compiler.study.store import Mode
 from treadle.compiler.study.study import Study, open_study
@@ -134,10 +136,8 @@ def prepare(
         DataError: The data do not fit the program, or there is nothing to search.
         DeclarationError: The program cannot be captured.
     """
-    program.check()
-    if not isinstance(program, Program):
-        msg = f"{program!r} is no program; decorate the function with @treadle.program"
-        raise DataError(msg)
+    check_program(program)
+    takes_trace(metric)
     space = program.space()
     if not space:
         msg = f"program {program.name!r} calls no predictor: there is nothing to search"
@@ -313,6 +313,7 @@ def compile(
         metric_timeout=metric_timeout,
     )  # fmt: skip
     with opened:
+        opened.log("stage", name="estimate")
         expected = forecast(job, opened)
         opened.log("estimate", text=str(expected), **expected.to_json())
         if budget is None:
@@ -352,12 +353,18 @@ class _Found:
 def _search(job: Job, study: Study, expected: CostEstimate) -> _Found:
     start, select = job.space.default(), job.splits.select
     searching = study.slice(_without_verdict(study, expected))
+    study.log("stage", name="start")
     [outcomes] = searching.evaluate([start], select)
     warnings = warnings_of(outcomes)
     for warning in warnings:
         study.log("warning", text=warning)
+    study.log("stage", name="search")
     winner = job.optimizer.search(searching, job.space)
-    return _Found(winner=winner, comparison=_verdict(job, study, winner), warnings=warnings)
+    study.log("stage", name="verdict")
+    comparison = _verdict(job, study, winner)
+    if comparison is not None:
+        study.log("verdict", candidate=winner.id, **comparison.to_json())
+    return _Found(winner=winner, comparison=comparison, warnings=warnings)
 
 
 def _without_verdict(study: Study, expected: CostEstimate) -> Caps:
@@ -387,30 +394,24 @@ def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
     if winner == start:
         return None
     if splits.cross_fitted:
-        finalists = [c for c in table.candidates if c != start and table.covers(c, splits.select)]
-        return compare_cross_fitted(table, start, finalists, splits)
+        return compare_cross_fitted(table, start, finalists(table, start, splits), splits)
     judging = study.unsealed()
     judging.evaluate([start, winner], splits.confirm)
     return compare_on_confirm(table, start, winner, splits)
 
 
 def _report(job: Job, study: Study, expected: CostEstimate, found: _Found, gate: Gate, folder: Path | None) -> Report:
-    winner = job.program.with_candidate(found.winner)
-    changes = "" if found.comparison is None else str(compare(contents_of(job.program), contents_of(winner)))
-    return Report(
-        program=job.program.name,
-        optimizer=job.optimizer.name,
-        seed=job.seed,
-        gate=gate,
-        comparison=found.comparison,
-        emitted=found.comparison is not None and found.comparison.emits(gate),
-        estimate=expected,
-        spend=study.spend,
-        candidates=tried(study.table, job.splits.select),
-        changes=changes,
-        warnings=found.warnings,
+    return make(
+        study, program=job.program, space=job.space, data=job.data, splits=job.splits, winner=found.winner,
+        comparison=found.comparison, gate=gate, estimate=expected, optimizer=job.optimizer.name,
+        metric=metric_name(job.metric), models=_models(job), warnings=found.warnings,
         folder="" if folder is None else str(folder),
-    )
+    )  # fmt: skip
+
+
+def _models(job: Job) -> dict[str, str]:
+    models = {"program": job.lm, "proposer": job.proposer_lm or job.lm}
+    return {role: lm.model for role, lm in models.items() if lm is not None}
 
 
 # --- emitting ---------------------------------------------------------------------------------------------------------
@@ -433,12 +434,11 @@ def _bound(binding: Any, lm: LM | None) -> Any:
 
 
 def _provenance(job: Job, report: Report) -> dict[str, JSON]:
-    models = {"program": job.lm, "proposer": job.proposer_lm or job.lm}
     return {
         "optimizer": report.optimizer,
         "settings": _settings(job.optimizer),
         "seed": job.seed,
-        "models": {role: lm.model for role, lm in models.items() if lm is not None},
+        "models": _models(job),
         "data": {
             "all": job.data.hash,
             "feedback": digest(list(job.splits.feedback)),
@@ -454,7 +454,8 @@ def _provenance(job: Job, report: Report) -> dict[str, JSON]:
 
 
 def _keep(compiled: Compiled[Any, Any], folder: Path | None) -> None:
-    """Put the emitted program and the winner beside the study."""
+    """Put the emitted program, the winner and the report beside the study."""
     if folder is not None:
         save(compiled, folder / "program.json")
         save(compiled.winner, folder / "winner.json")
+        keep(compiled.report, folder)

@@ -176,6 +176,7 @@ font-size:.88em;background:transparent;color:inherit}}
 border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}}
 .treadle pre span{{display:block}}
 .treadle .was{{background:var(--bad-bg)}}.treadle .now{{background:var(--good-bg)}}
+.treadle .plain{{text-decoration:none;background:transparent;color:inherit}}
 .treadle .good{{color:var(--good)}}.treadle .bad{{color:var(--bad)}}
 .treadle .badge{{display:inline-block;padding:.1rem .6rem;border-radius:1rem;font-weight:600;\
 background:var(--warn-bg);color:var(--warn)}}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import BudgetExhausted, ConfigurationError, EverythingFailed, ReplayDiverged, StudyError
+from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm import retry
 from treadle.compiler.lm.clock import Clock
 from treadle.compiler.runtime import background
@@ -94,6 +95,7 @@ class Engine:
         self.scoring = Scoring(metric, metric_timeout)
         basis = {part: identity[part] for part in CELL_PARTS if part in identity}
         self.cells = Cells(self.store, runner, self.scoring, basis, self.events)
+        self._known: set[str] = set()  # candidates that have been told
         self.settled: set[str] = set()  # cells settled in this run: asking for them again costs nothing
         self._scored = False  # whether any run was
         self._failures: list[Outcome] = []  # until one was
@@ -175,6 +177,14 @@ class Engine:
         self.history.ask(number)
         self.events.emit("asked", number=number, what=canonical(what)[:200])
         return number
+
+    def introduce(self, candidates: Sequence[Candidate]) -> None:
+        """Tell of each candidate before it is measured for the first time."""
+        for one in candidates:
+            if one.id not in self._known:
+                self._known.add(one.id)
+                fields: dict[str, JSON] = {"candidate": one.id, "origin": one.origin, "parents": list(one.parents)}
+                self.events.emit("candidate", **fields, changed=list(one.values))
 
     def record(self, number: int, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
         """Put the outcomes of a settled batch into the table, in canonical order."""

@@ -16,8 +16,8 @@ from treadle.compiler.study.budget import Budget
 from treadle.compiler.study.data import Source, load_data
 from treadle.compiler.study.events import Listener
 from treadle.compiler.study.intervals import mean_interval
-from treadle.compiler.study.metric import Metric, metric_name
-from treadle.compiler.study.opening import identity_of, lm_of, splits_for_evaluation
+from treadle.compiler.study.metric import Metric, metric_name, takes_trace
+from treadle.compiler.study.opening import check_program, identity_of, lm_of, splits_for_evaluation
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
 from treadle.compiler.study.spend import Spend
@@ -163,6 +163,8 @@ def evaluate(
         EverythingFailed: Not one run could be scored.
         StudyError: It stopped; with ``study=`` the same call goes on.
     """
+    check_program(program)
+    takes_trace(metric)
     examples = load_data(data, program.inputs, fields=fields)
     model = lm_of(lm)
     runner = ProgramRunner(program, lm=model, proposer_lm=lm_of(judge_lm), stubs=stubs_for(program, stubs))

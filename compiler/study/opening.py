@@ -6,6 +6,7 @@ import inspect
 from typing import Annotated, Any, get_args, get_origin
 
 from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.errors import DataError
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.frontend.source import source_hash
 from treadle.compiler.graph.bounds import lm_calls
@@ -18,11 +19,25 @@ from treadle.compiler.module import expand_step
 from treadle.compiler.study.data import Data
 from treadle.compiler.study.metric import Metric, metric_hash
 from treadle.compiler.study.splits import Splits
+from treadle.compiler.values import shown
 
 
 def lm_of(lm: LM | str | None) -> LM | None:
     """The LM a user gave, by object or by name."""
     return LM(lm) if isinstance(lm, str) else lm
+
+
+def check_program(program: object) -> None:
+    """Refuse what is no program, and capture what is one.
+
+    Raises:
+        DataError: It is no program.
+        DeclarationError: The program cannot be captured.
+    """
+    if not isinstance(program, Program):
+        msg = f"{shown(program)} is no program; decorate the function that calls your steps with @treadle.program"
+        raise DataError(msg)
+    program.check()
 
 
 def splits_for_evaluation(data: Data) -> Splits:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from treadle.compiler.errors import DataError
+from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.nodes import Predictor
@@ -94,8 +95,8 @@ def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> di
     Raises:
         DataError: An op with effects has neither; a stub is for no op of the program.
     """
-    given = {getattr(op, "name", op): function for op, function in (stubs or {}).items()}
-    unknown = sorted(set(map(str, given)) - set(program.ops))
+    given = {_name_of(op): function for op, function in (stubs or {}).items()}
+    unknown = sorted(set(given) - set(program.ops))
     if unknown:
         msg = f"stubs= names {', '.join(unknown)}; program {program.name!r} calls {', '.join(program.ops) or 'no op'}"
         raise DataError(msg)
@@ -108,3 +109,10 @@ def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> di
         )
         raise DataError(msg)
     return {name: dataclasses.replace(program.ops[name], function=function) for name, function in given.items()}
+
+
+def _name_of(op: object) -> str:
+    """The name of an op that is given as itself, as the function it decorates, or by name."""
+    if isinstance(op, OpFunction):
+        return op.op.name
+    return op if isinstance(op, str) else str(getattr(op, "__name__", op))

@@ -1,164 +1,164 @@
-"""The report of a compile: what was found, whether it is better, what changed, what it cost."""
+"""The report of a compile: what was found, whether it is better, what changed, how the search went, what it cost."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 
+from treadle.compiler.artifact.diff import Diff
 from treadle.compiler.canonical import JSON
-from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.html import Markup
+from treadle.compiler.study.clean import clean
 from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate
+from treadle.compiler.study.report_candidates import Group, Tried, rounded
+from treadle.compiler.study.report_curve import Point
+from treadle.compiler.study.report_examples import Judged
+from treadle.compiler.study.report_importance import Effect
+from treadle.compiler.study.report_stages import Stage
 from treadle.compiler.study.spend import Spend
-from treadle.compiler.study.table import ScoreTable
+
+FORMAT = "treadle/report"
+VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tried:
-    """One candidate of a search.
+class Objective:
+    """A further number of the metric, on the examples of the verdict.
 
     Attributes:
-        id: The candidate's id.
-        origin: The operator that made it; ``"start"`` for the input program.
-        parents: Ids of the candidates it was made from.
-        score: Mean score on the examples that choose: a search score, never a final one.
-        n: Examples it was measured on.
-        changed: Addresses of the parameters it changes.
+        before: Mean over the input program's runs that have it; ``None`` where none has.
+        after: The same of the winner's.
     """
 
-    id: str
-    origin: str
-    parents: tuple[str, ...]
-    score: float
-    n: int
-    changed: tuple[str, ...]
-
-
-def tried(table: ScoreTable, select: Sequence[str]) -> tuple[Tried, ...]:
-    """Every candidate with its lineage and its search score, in the order of the search."""
-    return tuple(_tried(candidate, table, select) for candidate in table.candidates)
-
-
-def _tried(candidate: Candidate, table: ScoreTable, select: Sequence[str]) -> Tried:
-    mean = table.mean(candidate, select)
-    return Tried(
-        id=candidate.id,
-        origin=candidate.origin or "start",
-        parents=candidate.parents,
-        score=mean.mean,
-        n=mean.n,
-        changed=tuple(candidate.values),
-    )
+    before: float | None
+    after: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a compile found.
+    """What a compile found. ``str`` gives it as text, ``to_json`` as data, ``html`` as a page; notebooks show a card.
 
     Attributes:
         program: The program's name.
         optimizer: The optimizer's name.
+        metric: The metric's name.
         seed: The study's seed.
         gate: Which verdicts let the winner through.
+        models: The models' names by what they were used for.
         comparison: The winner against the input program on examples neither was chosen by; ``None`` where nothing but
             the input program was measured.
         emitted: Whether the winner was emitted; otherwise the input program was.
+        winner: The winner's id; the input program's where nothing else was found.
         estimate: What was expected before the search.
         spend: What was used.
-        candidates: What was tried, with search scores.
-        changes: What the winner changes, in words.
-        warnings: What the first pass over the examples showed.
+        diff: What the winner changes, in prompts and in structure.
+        candidates: What was tried, with lineage and search scores.
+        groups: The same, by the kinds of parameters they change.
+        curve: The best search score so far against LM calls.
+        stages: What each stage of the search did and was charged.
+        examples: The examples of the verdict, one by one.
+        objectives: Further numbers of the metric on these, by name.
+        importance: What each parameter had to do with the search scores.
+        warnings: What the first pass over the examples showed, and what was unusable or unknown later.
         folder: Where the study is kept; empty for one in memory.
     """
 
     program: str
     optimizer: str
+    metric: str
     seed: int
     gate: Gate
+    models: Mapping[str, str]
     comparison: Comparison | None
     emitted: bool
+    winner: str
     estimate: CostEstimate
     spend: Spend
+    diff: Diff
     candidates: tuple[Tried, ...]
-    changes: str
+    groups: tuple[Group, ...] = ()
+    curve: tuple[Point, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    examples: tuple[Judged, ...] = ()
+    objectives: Mapping[str, Objective] = dataclasses.field(default_factory=dict)
+    importance: tuple[Effect, ...] = ()
     warnings: tuple[str, ...] = ()
     folder: str = ""
 
-    def to_json(self) -> dict[str, JSON]:
-        """The report as data."""
-        return {
+    @property
+    def changes(self) -> str:
+        """What the winner changes, in words; empty where it changes nothing."""
+        return str(self.diff) if self.diff else ""
+
+    @cached_property
+    def _data(self) -> JSON:
+        data: dict[str, JSON] = {
+            "format": FORMAT,
+            "version": VERSION,
             "program": self.program,
             "optimizer": self.optimizer,
+            "metric": self.metric,
             "seed": self.seed,
             "gate": self.gate,
-            "comparison": None if self.comparison is None else self.comparison.to_json(),
+            "models": dict(self.models),
+            "comparison": None if self.comparison is None else _listed(self.comparison.to_json()),
             "emitted": self.emitted,
-            "estimate": self.estimate.to_json(),
-            "spend": self.spend.to_json(),
-            "candidates": [_as_json(one) for one in self.candidates],
-            "changes": self.changes,
+            "winner": self.winner,
+            "estimate": _listed(self.estimate.to_json()),
+            "spend": _listed(self.spend.to_json()),
+            "diff": self.diff.to_json(),
+            "candidates": [one.to_json() for one in self.candidates],
+            "groups": [group.to_json() for group in self.groups],
+            "curve": [point.to_json() for point in self.curve],
+            "stages": [stage.to_json() for stage in self.stages],
+            "examples": [example.to_json() for example in self.examples],
+            "objectives": {
+                name: {"before": rounded(found.before), "after": rounded(found.after)}
+                for name, found in self.objectives.items()
+            },
+            "importance": [effect.to_json() for effect in self.importance],
             "warnings": list(self.warnings),
+            "text": str(self),
         }
+        return clean(data)[0]
+
+    def to_json(self) -> dict[str, JSON]:
+        """The report as data: lists, dicts, texts and finite numbers, without keys; ``text`` is what ``str`` gives."""
+        assert isinstance(self._data, dict)
+        return dict(self._data)
 
     def __str__(self) -> str:
-        """The report for a person."""
-        parts = [self._verdict(), *(f"Note: {warning}" for warning in self.warnings)]
-        if self.changes:
-            parts += ["", "What changed:", self.changes]
-        return "\n".join([*parts, "", self._costs(), self._search()])
+        from treadle.compiler.study.report_text import text
 
-    def _verdict(self) -> str:
-        found = self.comparison
-        if found is None:
-            return f"{self.program}: nothing was found that differs from the program as it is."
-        where = "held-out folds of the examples" if found.cross_fitted else "examples the search never saw"
-        lines = [
-            f"{self.program}, before and after, on {found.n} {where}:",
-            f"  before  {found.start:.1%}",
-            f"  after   {found.winner:.1%}   difference {100 * found.difference:+.1f} points "
-            f"(95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}), "
-            f"{found.wins} better, {found.losses} worse",
-            f"  verdict: {found.verdict} (P = {found.probability:.3f})" + self._consequence(),
-        ]
-        if any(found.failures):
-            lines.append(f"  failed runs, counted as 0: {found.failures[1]} before, {found.failures[0]} after")
-        return "\n".join(lines)
+        return text(self)
 
-    def _consequence(self) -> str:
-        assert self.comparison is not None
-        if not self.emitted:
-            return f"; gate {self.gate!r} keeps the program as it was, the candidate is in .winner"
-        if self.comparison.verdict == "too few examples":
-            return "; emitted all the same, as nothing can be shown with so few"
-        return "; emitted"
+    def html(self) -> str:
+        """The report as one page that needs no other file: under a megabyte, light and dark, without scripts."""
+        from treadle.compiler.study.report_page import document
 
-    def _costs(self) -> str:
-        spent, expected = self.spend.search, self.estimate.total_calls
-        roles = ", ".join(f"{amount.calls:,} {role}" for role, amount in sorted(self.spend.by_role.items()))
-        dollars = "price unknown" if spent.usd is None else f"${spent.usd:.4f}"
-        off = f", {spent.calls / expected - 1:+.0%} against the estimate" if expected else ""
-        line = f"Spent: {spent.calls:,} LM calls ({roles}){off}; {spent.tokens:,} tokens; {dollars}."
-        if self.spend.from_store:
-            line += f" {self.spend.from_store:,} replies came from the store."
-        if self.spend.timing_dependent:
-            line += " Calls were metered one by one, so where the cap cut the search may depend on timing."
-        return line
+        return document(self)
 
-    def _search(self) -> str:
-        best = max((one.score for one in self.candidates if one.n), default=0.0)
-        return (
-            f"Search: {len(self.candidates)} candidates by {self.optimizer}, seed {self.seed}; best search score "
-            f"{best:.1%} (optimistic: it chose the winner)."
-        )
+    def save(self, path: str | Path) -> None:
+        """Write the report to a file that only its owner can read: a page, or data if the name ends in ``.json``.
+
+        Raises:
+            ConfigurationError: The file cannot be written.
+        """
+        from treadle.compiler.study.report_files import write
+
+        write(self, Path(path))
+
+    def _repr_html_(self) -> Markup:
+        from treadle.compiler.study.report_page import card
+
+        return card(self)
 
 
-def _as_json(one: Tried) -> Mapping[str, JSON]:
-    score = round(one.score, 6) if one.n else None
-    return {
-        "id": one.id,
-        "origin": one.origin,
-        "parents": list(one.parents),
-        "search_score": score,
-        "n": one.n,
-        "changed": list(one.changed),
-    }
+def _listed(value: JSON) -> JSON:
+    """The same data as JSON reads it back: lists in the place of tuples."""
+    if isinstance(value, Mapping):
+        return {name: _listed(part) for name, part in value.items()}
+    return [_listed(part) for part in value] if isinstance(value, list | tuple) else value

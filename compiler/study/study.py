@@ -214,6 +214,7 @@ class Study:
             },
             self.budget.seconds,
         )
+        engine.introduce(candidates)
         cells = [engine.cells.cell(c, engine.examples[i], replicate) for c in candidates for i in ids]
         batch = engine.batch(self._jobs(cells, traces), self._ledger, number, "task")
         engine.queue.start(batch, lambda: engine.record(number, cells, batch.results))

@@ -1,0 +1,106 @@
+"""Making a report from a study that has ended."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from treadle.compiler.artifact.diff import Diff, compare
+from treadle.compiler.artifact.emit import contents_of
+from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.study.data import Data
+from treadle.compiler.study.forecast import CostEstimate
+from treadle.compiler.study.gate import Comparison, Gate
+from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.report import Objective, Report
+from treadle.compiler.study.report_candidates import groups, tried
+from treadle.compiler.study.report_curve import curve
+from treadle.compiler.study.report_examples import judged, winners
+from treadle.compiler.study.report_importance import importance, in_words
+from treadle.compiler.study.report_stages import stages
+from treadle.compiler.study.splits import Splits
+from treadle.compiler.study.study import Study
+from treadle.compiler.study.table import ScoreTable
+
+_MOST_WARNINGS = 50
+
+
+def make(
+    study: Study,
+    *,
+    program: Program[Any, Any],
+    space: ParameterSpace,
+    data: Data,
+    splits: Splits,
+    winner: Candidate,
+    comparison: Comparison | None,
+    gate: Gate,
+    estimate: CostEstimate,
+    optimizer: str,
+    metric: str,
+    models: Mapping[str, str],
+    warnings: Sequence[str],
+    folder: str,
+) -> Report:
+    """The report of a search.
+
+    Args:
+        study: Its table, history and spend.
+        program: What was compiled.
+        space: What was searched.
+        data: All examples.
+        splits: Which of them chose and judged, confirm unhidden.
+        winner: The best candidate.
+        comparison: The verdict; ``None`` where nothing but the input program was found.
+        gate: Which verdicts let the winner through.
+        estimate: What was expected.
+        optimizer: Its name.
+        metric: Its name.
+        models: The models' names by what they were used for.
+        warnings: What the first pass showed.
+        folder: Where the study is kept; empty for one in memory.
+    """
+    start, table = space.default(), study.table
+    candidates = tried(table, splits.select, start, study.history)
+    shown = comparison is not None
+    return Report(
+        program=program.name,
+        optimizer=optimizer,
+        metric=metric,
+        seed=study.seed,
+        gate=gate,
+        models=models,
+        comparison=comparison,
+        emitted=comparison is not None and comparison.emits(gate),
+        winner=winner.id,
+        estimate=estimate,
+        spend=study.spend,
+        diff=compare(contents_of(program), contents_of(program.with_candidate(winner))) if shown else Diff(()),
+        candidates=candidates,
+        groups=groups(candidates, {address: parameter.kind for address, parameter in space.items()}),
+        curve=curve(study.history, table, start, splits.select),
+        stages=stages(study.history),
+        examples=judged(table, start, winner, splits, data) if shown else (),
+        objectives=_objectives(table, start, winner, splits) if shown else {},
+        importance=importance(candidates, table.candidates, _originals(space)),
+        warnings=tuple(dict.fromkeys((*warnings, *study.warnings)))[:_MOST_WARNINGS],
+        folder=folder,
+    )
+
+
+def _originals(space: ParameterSpace) -> dict[str, str]:
+    return {address: in_words(parameter.default) for address, parameter in space.items()}
+
+
+def _objectives(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits) -> dict[str, Objective]:
+    before = table.outcomes(start, splits.select if splits.cross_fitted else splits.confirm)
+    after = winners(table, start, winner, splits)
+    names = sorted({name for outcome in (*before, *after) for name in outcome.objectives})
+    return {name: Objective(before=_mean(before, name), after=_mean(after, name)) for name in names}
+
+
+def _mean(outcomes: Sequence[Outcome], name: str) -> float | None:
+    values = [outcome.objectives[name] for outcome in outcomes if name in outcome.objectives]
+    return statistics.fmean(values) if values else None
