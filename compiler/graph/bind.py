@@ -49,7 +49,7 @@ def demos_of(value: JSON) -> tuple[Demo, ...]:
 
 
 def answers_step(node: nodes.LM) -> bool:
-    """Whether the call answers the step's own signature: no role stands in its address."""
+    """Whether the call answers the step's own signature, perhaps as a variant: no role stands in its address."""
     return "." not in node.address
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
-import pydantic
-
-from treadle.compiler.annotations import Annotation, type_name
+from treadle.compiler.annotations import Annotation
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import GraphError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Argument, Graph, Inputs, Node, NodeId, Predictor, Ref, Region
 from treadle.compiler.graph.substitute import Renumbering, arguments_of, with_inner
+from treadle.compiler.graph.value_types import constant_type, either, element_type, field_type, lists_of
 from treadle.compiler.signature import MISSING, Signature, Slot
 from treadle.compiler.values import dump
 
@@ -51,17 +50,7 @@ class Value:
         Raises:
             GraphError: The type is a model without that field.
         """
-        return self.builder.expr(["attr", ["arg", 0], name], [self], _field_type(self.annotation, name))
-
-
-def _field_type(annotation: Annotation, name: str) -> Annotation:
-    if not (isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)):
-        return Any
-    fields = annotation.model_fields
-    if name not in fields:
-        msg = f"{type_name(annotation)} has no field {name!r}; it has {', '.join(fields) or 'none'}"
-        raise GraphError(msg, rule=5)
-    return fields[name].annotation
+        return self.builder.expr(["attr", ["arg", 0], name], [self], field_type(self.annotation, name))
 
 
 class GraphBuilder:
@@ -91,7 +80,16 @@ class GraphBuilder:
 
     # --- nodes ---------------------------------------------------------------------------------------------------
 
-    def lm(self, signature: Signature, inputs: Fields, *, role: str = "", temperature: float | None = None) -> Value:
+    def lm(
+        self,
+        signature: Signature,
+        inputs: Fields,
+        *,
+        role: str = "",
+        variant: str = "",
+        temperature: float | None = None,
+        model: str | None = None,
+    ) -> Value:
         """One LM call.
 
         Args:
@@ -99,12 +97,15 @@ class GraphBuilder:
             inputs: Values by field of ``signature``.
             role: What the call is for, where it does not answer the step itself: ``"critic"``. A call with a role has
                 its own instruction and demos; one without uses the step's.
+            variant: Tells several calls that answer the step apart: ``"revision"``. It uses the step's instruction and
+                demos until search gives it some of its own.
             temperature: Decoding temperature; ``None`` leaves it to the step and the LM.
+            model: Recorded name of the LM it must run on; ``None`` for the step's.
 
         Raises:
             GraphError: An input is missing or unknown.
         """
-        address = self._address(role, "predict")
+        address = self._address(role, variant, "predict")
         node = nodes.LM(
             id=self._id(),
             types=(signature.value.annotation,),
@@ -113,11 +114,21 @@ class GraphBuilder:
             address=address,
             purpose=self._purpose(address),
             temperature=temperature,
+            model=model,
         )
         return self._add(node)[0]
 
     def module(
-        self, module: Answers, signature: Signature, inputs: Fields, *, role: str = "", temperature: float | None = None
+        self,
+        module: Answers,
+        signature: Signature,
+        inputs: Fields,
+        *,
+        role: str = "",
+        variant: str = "",
+        temperature: float | None = None,
+        model: str | None = None,
+        nearest: int | None = None,
     ) -> Value:
         """The answer of another module, its graph put in place.
 
@@ -126,7 +137,10 @@ class GraphBuilder:
             signature: What it is asked.
             inputs: Values by field of ``signature``.
             role: As for ``lm``.
+            variant: As for ``lm``.
             temperature: For those of its calls that answer ``signature`` and set none themselves.
+            model: For those of its calls that name none themselves.
+            nearest: Its calls that answer ``signature`` show only so many of their demos, those most like the inputs.
 
         Raises:
             GraphError: An input is missing or unknown, or the module's graph has steps of its own.
@@ -136,8 +150,9 @@ class GraphBuilder:
         given = dict(_named(signature, inputs))
         known = {node.results[0]: self._given(node.slot, given) for node in graph.inputs}
         renumbering = Renumbering(self._count + 1, known)
+        how = _How(role, variant, temperature, model, nearest)
         for node in graph.nodes[len(graph.inputs) : -1]:
-            self._scopes[-1].append(self._adopted(renumbering.node(node), role, temperature))
+            self._scopes[-1].append(self._adopted(renumbering.node(node), how))
         self._count = renumbering.next - 1
         return Value(renumbering.ref(graph.output.value), signature.value.annotation, self)
 
@@ -175,7 +190,7 @@ class GraphBuilder:
 
     def const(self, value: JSON, annotation: Annotation = None) -> Value:
         """A constant."""
-        known = annotation if annotation is not None else _constant_type(value)
+        known = annotation if annotation is not None else constant_type(value)
         return self._add(nodes.Const(id=self._id(), types=(known,), value=value))[0]
 
     def expr(self, expression: JSON, inputs: Sequence[Value], annotation: Annotation = Any) -> Value:
@@ -194,14 +209,14 @@ class GraphBuilder:
             bound: The most elements there can be; needed for a bound on LM calls.
         """
         id = self._id()
-        region, types = self._region(id, (_element_type(items.annotation),), lambda values: body(values[0]))
-        return self._add(nodes.Map(id=id, types=_lists(types), items=items.ref, body=region, bound=bound))
+        region, types = self._region(id, (element_type(items.annotation),), lambda values: body(values[0]))
+        return self._add(nodes.Map(id=id, types=lists_of(types), items=items.ref, body=region, bound=bound))
 
     def replicate(self, count: int, body: Callable[[], Results]) -> tuple[Value, ...]:
         """``body`` several times over, each time other samples of its LM calls. Each result becomes a list."""
         id = self._id()
         region, types = self._region(id, (), lambda _: body())
-        return self._add(nodes.Replicate(id=id, types=_lists(types), count=count, body=region))
+        return self._add(nodes.Replicate(id=id, types=lists_of(types), count=count, body=region))
 
     def branch(
         self, condition: Value, then: Callable[[], Results], otherwise: Callable[[], Results]
@@ -213,7 +228,7 @@ class GraphBuilder:
         if len(yes_types) != len(no_types):
             msg = f"{self.name}: the arms of a branch give {len(yes_types)} and {len(no_types)} results; give as many"
             raise GraphError(msg, rule=7)
-        types = tuple(_either(a, b) for a, b in zip(yes_types, no_types, strict=True))
+        types = tuple(either(a, b) for a, b in zip(yes_types, no_types, strict=True))
         return self._add(nodes.Branch(id=id, types=types, condition=condition.ref, then=yes, otherwise=no))
 
     def loop(
@@ -242,7 +257,7 @@ class GraphBuilder:
             msg = f"{self.name}: a loop without items needs bound=, the most turns it may take"
             raise GraphError(msg, rule=9)
         id = self._id()
-        turn = int if items is None else _element_type(items.annotation)
+        turn = int if items is None else element_type(items.annotation)
         types = (turn, *(value.annotation for value in carried))
         region, given = self._region(id, types, lambda values: body(*values))
         if len(given) != len(carried) + stops:
@@ -303,10 +318,11 @@ class GraphBuilder:
         )
         return region, tuple(value.annotation for value in results)
 
-    def _address(self, role: str, rest: str) -> str:
-        if self.name == "predict" and not role:
+    def _address(self, role: str, variant: str, rest: str) -> str:
+        own = f"{self.name}:{variant}" if variant else self.name
+        if own == "predict" and not role:
             return rest
-        return f"{self.name}.{role}/{rest}" if role else f"{self.name}/{rest}"
+        return f"{own}.{role}/{rest}" if role else f"{own}/{rest}"
 
     def _purpose(self, address: str) -> str:
         """The roles on the way, and a number from the second call with the same roles on."""
@@ -314,16 +330,34 @@ class GraphBuilder:
         seen = self._purposes[roles] = self._purposes.get(roles, 0) + 1
         return roles if seen == 1 else f"{roles}#{seen}"
 
-    def _adopted(self, node: Node, role: str, temperature: float | None) -> Node:
+    def _adopted(self, node: Node, how: _How) -> Node:
         """An inlined node, its addresses and those of nodes inside it prefixed."""
         if isinstance(node, nodes.Step):
             msg = f"{self.name}: a module's graph may not hold steps ({node.name!r}); use g.lm or g.module"
             raise GraphError(msg)
         if isinstance(node, nodes.LM):
-            own = node.temperature if node.temperature is not None or "." in node.address else temperature
-            address = self._address(role, node.address)
-            return dataclasses.replace(node, address=address, purpose=self._purpose(address), temperature=own)
-        return with_inner(node, lambda inner: self._adopted(inner, role, temperature)) if node.regions else node
+            address = self._address(how.role, how.variant, node.address)
+            answers = "." not in node.address
+            return dataclasses.replace(
+                node,
+                address=address,
+                purpose=self._purpose(address),
+                temperature=how.temperature if node.temperature is None and answers else node.temperature,
+                model=how.model if node.model is None else node.model,
+                nearest=how.nearest if node.nearest is None and answers else node.nearest,
+            )
+        return with_inner(node, lambda inner: self._adopted(inner, how)) if node.regions else node
+
+
+@dataclasses.dataclass(frozen=True)
+class _How:
+    """How an inlined module answers; fields as the arguments of ``GraphBuilder.module``."""
+
+    role: str
+    variant: str
+    temperature: float | None
+    model: str | None
+    nearest: int | None
 
 
 def _named(signature: Signature, inputs: Fields) -> Inputs:
@@ -334,25 +368,3 @@ def _named(signature: Signature, inputs: Fields) -> Inputs:
         msg = f"{signature.name!r} {said}; it takes {signature.takes()}"
         raise GraphError(msg, rule=5)
     return tuple((slot.name, inputs[slot.name].ref) for slot in signature.inputs if slot.name in inputs)
-
-
-def _element_type(annotation: Annotation) -> Annotation:
-    args = get_args(annotation)
-    origin: object = get_origin(annotation)
-    return args[0] if origin is list and args else Any
-
-
-def _lists(types: Sequence[Annotation]) -> tuple[Annotation, ...]:
-    return tuple(list[kind] for kind in types)  # type: ignore[valid-type]  # a type at run time
-
-
-def _either(a: Annotation, b: Annotation) -> Annotation:
-    if a == b:
-        return a
-    return Any if Any in (a, b) else Union[a, b]  # noqa: UP007  the arms are values, not types in the source
-
-
-def _constant_type(value: JSON) -> Annotation:
-    if value is None:
-        return type(None)
-    return type(value) if isinstance(value, bool | int | float | str) else Any

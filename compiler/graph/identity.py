@@ -114,7 +114,8 @@ class _Canon:
     def _call(self, node: nodes.LM) -> list[JSON]:
         decoding: list[JSON] = [node.model, node.temperature, node.max_tokens]
         asked: list[JSON] = [node.signature.to_json(), [demo.to_json() for demo in node.demos]]
-        return [*asked, *decoding, node.address, node.purpose, self._pairs(node.inputs)]
+        shown: list[JSON] = [] if node.nearest is None else [node.nearest]
+        return [*asked, *decoding, node.address, node.purpose, self._pairs(node.inputs), *shown]
 
     def _parallel(self, node: nodes.Map | nodes.Replicate, body: Region, head: list[JSON]) -> JSON:
         written = self.written(body.nodes)

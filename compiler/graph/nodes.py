@@ -13,7 +13,8 @@ Output      ``value``: the program's result. Only at the top, last, exactly one.
 Const       ``value``: a constant as JSON.
 LM          one model call. ``signature`` with the instruction as sent, ``demos``, ``model`` (a name; ``None`` for the
             LM in force), ``temperature`` and ``max_tokens`` (``None`` for the LM's own), ``address`` of its parameters,
-            ``purpose`` (part of the sample index), ``inputs`` by field.
+            ``purpose`` (part of the sample index), ``inputs`` by field, ``nearest``: of its demos only so many are
+            shown, those most like the inputs (``None``: all).
 Op          ``op``: name in the table of ops; ``inputs`` by argument (a number as name is a position); ``effects``.
 Expr        ``expression``: nested JSON lists over ``inputs``; evaluated by closures over an allow-list.
 Step        a call site of a predictor. ``name`` (the predictor's, the second site ``name#2``), ``predictor``,
@@ -142,6 +143,7 @@ class LM(BaseNode):
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    nearest: int | None = None
 
     @property
     def reads(self) -> tuple[Ref, ...]:

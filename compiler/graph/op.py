@@ -72,8 +72,12 @@ class Op:
 _LIBRARY: dict[str, Op] = {}
 
 
-def library_op(name: str) -> Callable[[Callable[..., Any]], Op]:
+def library_op(name: str, *, blocking: bool = False) -> Callable[[Callable[..., Any]], Op]:
     """Register a function as the op ``treadle:<name>``. For Treadle's own modules.
+
+    Args:
+        name: The name without its prefix.
+        blocking: It waits for something outside Python and gets a thread.
 
     Raises:
         DeclarationError: The name is taken.
@@ -86,7 +90,7 @@ def library_op(name: str) -> Callable[[Callable[..., Any]], Op]:
             raise DeclarationError(msg)
         hints = inspect.get_annotations(function, eval_str=True)
         returns = hints.pop("return", Any)
-        _LIBRARY[full] = Op(name=full, function=function, returns=returns, takes=hints)
+        _LIBRARY[full] = Op(name=full, function=function, returns=returns, takes=hints, blocking=blocking)
         return _LIBRARY[full]
 
     return register

@@ -5,6 +5,7 @@ Addresses name a predictor, then the modules on the way, then the field::
     triage.instruction                              the predictor's own; whichever inner call answers uses it
     reply.module   reply.model   reply.demos
     reply/vote/chain_of_thought/predict.demos       one inner call's own, overriding the predictor's
+    reply/refine:revision/predict.instruction       one of several calls that answer the step; the step's until set
     reply/vote.n                                    a module's knob; numbers are not part of an address
     reply.from_triage                               a context edge
     .edits                                          the program's data-edge edits

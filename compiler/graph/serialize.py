@@ -113,6 +113,7 @@ def _call(node: nodes.LM) -> dict[str, JSON]:
         "model": node.model,
         "temperature": node.temperature,
         "max_tokens": node.max_tokens,
+        "nearest": node.nearest,
     }
 
 
@@ -246,6 +247,7 @@ class _Reader:
             inputs=_inputs(at["inputs"]),
             address=at["address"].text(2_000),
             purpose=at["purpose"].text(2_000) if "purpose" in at else "",
+            nearest=at["nearest"].whole() if "nearest" in at else None,
             **_decoding(at),
             **common,
         )
@@ -297,7 +299,7 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], _Make]] = {
     "const": (("value",), (), _Reader.const),
     "lm": (
         ("signature", "inputs", "address"),
-        ("purpose", "demos", "model", "temperature", "max_tokens"),
+        ("purpose", "demos", "model", "temperature", "max_tokens", "nearest"),
         _Reader.lm,
     ),
     "op": (("op", "inputs"), ("effects",), _Reader.op),

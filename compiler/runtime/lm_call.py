@@ -11,6 +11,7 @@ from treadle.compiler.errors import ReplyError
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Completion, Message
 from treadle.compiler.prompt.demo import Demo
+from treadle.compiler.prompt.nearest import nearest
 from treadle.compiler.prompt.parse import parse, reask
 from treadle.compiler.prompt.render import render
 from treadle.compiler.runtime.scope import Scope
@@ -38,6 +39,7 @@ class Call:
         temperature: Decoding temperature, or ``None`` for the LM's.
         max_tokens: Bound on the reply, or ``None`` for the LM's.
         parameters: Addresses of the parameters that made it.
+        nearest: Of the demos only so many are shown, those most like the inputs; ``None`` shows all.
     """
 
     predictor: str
@@ -52,6 +54,7 @@ class Call:
     temperature: float | None
     max_tokens: int | None
     parameters: tuple[str, ...]
+    nearest: int | None = None
 
 
 async def ask(
@@ -73,7 +76,8 @@ async def ask(
         ConfigurationError: No LM is bound.
     """
     shown = [(source, inputs[field]) for source, field in call.context if inputs.get(field) is not None]
-    messages = render(call.signature, call.demos, inputs, context=shown)
+    demos = call.demos if call.nearest is None else nearest(call.signature, call.demos, inputs, call.nearest)
+    messages = render(call.signature, demos, inputs, context=shown)
     lm = scope.run.session.lm_for(call.predictor, call.model)
     place = f"{sample}/{call.purpose}" if call.purpose else sample
     attempt = _Attempt(call, lm, inputs, scope, order, origin)

@@ -114,6 +114,7 @@ def call_of(node: nodes.LM, step: str, context: Sequence[str], values: Mapping[s
         temperature=node.temperature,
         max_tokens=node.max_tokens,
         parameters=_call_parameters(node, step, values),
+        nearest=node.nearest,
     )
 
 
