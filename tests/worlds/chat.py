@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MARKER = re.compile(r"\[\[ ## (\w+) ## \]\]")
+_IN_JSON = re.compile(r"JSON object in the following order of fields: ([^\n]*)")
+"""How DSPy asks for JSON in words, without a schema."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Prompt:
         """
         if self.schema:
             return str(self.schema)
-        return "\n".join(self.system) if self.markers else ""
+        return "\n".join(self.system) if self.markers or self.fields else ""
 
 
 def read(messages: Sequence[Mapping[str, str]], response_format: Mapping[str, Any] | None, sample: str = "") -> Prompt:
@@ -70,7 +72,7 @@ def read(messages: Sequence[Mapping[str, str]], response_format: Mapping[str, An
     ]
     question = turns[-1]["content"] if turns else ""
     schema = _schema(response_format)
-    fields = tuple(schema.get("properties", {}))
+    fields = tuple(schema.get("properties", {})) or _fields_in_words(question)
     markers = not fields and bool(_MARKER.search(system + question))
     if markers:
         fields = _fields_to_fill(system, question)
@@ -82,6 +84,11 @@ def _schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return {}
     inner = response_format.get("json_schema", response_format)
     return inner.get("schema", inner) if isinstance(inner, Mapping) else {}
+
+
+def _fields_in_words(question: str) -> tuple[str, ...]:
+    asked = _IN_JSON.search(question)
+    return tuple(re.findall(r"`(\w+)`", asked.group(1))) if asked else ()
 
 
 def _fields_to_fill(system: str, question: str) -> tuple[str, ...]:

@@ -163,15 +163,22 @@ class RuleWorld:
         return "\n".join(["Answer with one label.", *chosen[: self.settings.rules_written]])
 
     def _examples_in(self, text: str) -> list[tuple[list[str], str, Step]]:
-        """Stretches of text that begin with clue words of a step and end with one of its labels."""
+        """Stretches of text that begin with clue words of a step and end with one of its labels.
+
+        Where a step's answer is shown first and the right one behind it, in words such as "the right answer is", that
+        one counts: so reflective prompts of any framework are understood.
+        """
         owner = {label: step for step in self.steps for label in step.labels}
         vocabulary = {*self._distractors, *owner, *(clue for step in self.steps for clue in step.rules)}
         found: list[tuple[list[str], str, Step]] = []
         words: list[str] = []
-        for word in _occurrences(text, vocabulary):
+        for before, word in _occurrences(text, vocabulary):
             step = owner.get(word)
             if step is not None and mentioned(" ".join(words), step.rules):
                 found.append((words, word, step))
+                words = [word]
+            elif found and step is found[-1][2] and words == [found[-1][1]] and _CORRECTION.search(before):
+                found[-1] = (found[-1][0], word, step)
                 words = [word]
             else:
                 words = [*words, word]
@@ -184,5 +191,16 @@ class RuleWorld:
         return float(str(prediction).strip() == row[self.steps[-1].name])
 
 
-def _occurrences(text: str, vocabulary: set[str]) -> list[str]:
-    return [word for word in re.findall(r"[a-z]+", text.lower()) if word in vocabulary]
+_CORRECTION = re.compile(r"\b(right|correct|should|expected|instead)\b")
+
+
+def _occurrences(text: str, vocabulary: set[str]) -> list[tuple[str, str]]:
+    """Each word of the vocabulary in the text, with what stands between it and the one before."""
+    found: list[tuple[str, str]] = []
+    end = 0
+    lowered = text.lower()
+    for match in re.finditer(r"[a-z]+", lowered):
+        if match.group() in vocabulary:
+            found.append((lowered[end : match.start()], match.group()))
+            end = match.end()
+    return found

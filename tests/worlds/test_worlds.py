@@ -69,6 +69,20 @@ def test_the_proposer_knows_nothing_it_was_not_shown() -> None:
     assert _true_rules(world, world.answer([{"role": "user", "content": "Write an instruction."}])) == 0
 
 
+def test_the_proposer_believes_the_correction_and_not_the_answer_before_it() -> None:
+    world = RuleWorld(Settings(misdiagnosis=0), 1)
+    after = dict(zip(world.steps[0].labels, (*world.steps[0].labels[1:], world.steps[0].labels[0]), strict=True))
+    shown = "\n".join(
+        f"{row['text']}\nAnswered: {after[row['step1']]}\nFeedback: the right answer is {row['step1']}."
+        for row in world.rows[:20]
+    )
+    reversed_order = "\n".join(
+        f"{row['text']} should_be: {row['step1']}, answered: {after[row['step1']]}" for row in world.rows[:20]
+    )
+    for text in (shown, reversed_order):
+        assert _true_rules(world, world.answer([{"role": "user", "content": f"Write an instruction.\n{text}"}])) == 6
+
+
 def test_interacting_steps_read_one_another() -> None:
     world = RuleWorld(Settings(steps=3, interacting=True), 2)
     assert [step.input for step in world.steps] == ["text", "step1", "step2"]
@@ -82,6 +96,17 @@ def test_markers_are_answered_with_markers() -> None:
     reply = world.answer([{"role": "system", "content": system}, {"role": "user", "content": question}])
     assert reply.startswith("[[ ## step1 ## ]]\n")
     assert reply.split("\n")[1] in world.steps[0].labels
+
+
+def test_json_asked_for_in_words_is_answered_with_json() -> None:
+    world = RuleWorld(Settings(misdiagnosis=0), 1)
+    shown = "\n".join(f"{row['text']} -> {row['step1']}" for row in world.rows[:20])
+    question = (
+        f"[[ ## examples ## ]]\n{shown}\n\n"
+        "Respond with a JSON object in the following order of fields: `new_instruction`."
+    )
+    reply = world.answer([{"role": "system", "content": "Improve it."}, {"role": "user", "content": question}])
+    assert _true_rules(world, json.loads(reply)["new_instruction"]) == 6
 
 
 def test_demos_help_alone_in_pairs_or_mislead() -> None:
