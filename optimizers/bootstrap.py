@@ -65,6 +65,7 @@ class BootstrapFewShot:
             demos = {f"{name}.demos": fill(bank, name, recipe, study.rng("demos", name)) for name in searched(space)}
             values = {address: as_values(shown) for address, shown in demos.items() if shown}
             candidates.append(space.candidate(values, parents=(start.id,), origin="bootstrap"))
+            study.log("stage", name="trials")
             study.evaluate(candidates, study.splits.select)
         return best(study, start, candidates)
 

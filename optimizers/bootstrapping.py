@@ -46,6 +46,7 @@ def bootstrapped_bank(
         BudgetExhausted: The budget ended before all examples were run.
         DataError: A label does not fit its step.
     """
+    study.log("stage", name="demos")
     bank = labelled_bank(study, space)
     outcomes = _taught(study, space, bank, rows, shots)
     passed = [o for o in outcomes if o.score is not None and o.score >= threshold]

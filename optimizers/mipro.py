@@ -101,6 +101,7 @@ class MIPRO:
             study.evaluate([start], study.splits.select)
             bank = self._bank(study, space)
             proposed = propose_instructions(study, space, bank, count=self._proposals)
+            study.log("stage", name="trials")
             menu = self._menu(study, space, bank, proposed)
             trials = self._trials(sum(size > 1 for size in menu.sizes))
             if menu.size - 1 <= trials:

@@ -111,6 +111,7 @@ def propose_instructions(study: Study, space: ParameterSpace, bank: DemoBank, *,
     found: dict[str, list[str]] = {parameter.address: [] for parameter in instructions(space)}
     if not wanted:
         return found
+    study.log("stage", name="proposals")
     data = _summary(study)
     texts = study.propose(WRITE, [_context(study, proposal, data) for proposal in wanted], key="instruction")
     for proposal, text in zip(wanted, texts, strict=True):

@@ -71,6 +71,7 @@ class RandomSearch:
             )
             drawn = [_candidate(study, space, bank, recipe, number) for number, recipe in enumerate(plans, start=1)]
             candidates += [candidate for candidate in dict.fromkeys(drawn) if candidate != start]
+            study.log("stage", name="trials")
             halve(study, candidates)
         return best(study, start, candidates)
 
