@@ -11,37 +11,32 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from treadle.compiler.artifact.emit import save
 from treadle.compiler.canonical import JSON, digest
-from treadle.compiler.errors import BudgetExhausted, ConfigurationError, DataError
-from treadle.compiler.frontend.program import Program
-from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.errors import BudgetExhausted, ConfigurationError
+from treadle.compiler.frontend.program import Binding, Program
+from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.study.budget import Amount, Budget, Caps
-from treadle.compiler.study.data import Data, Source, load_data
+from treadle.compiler.study.data import Source
+from treadle.compiler.study.estimate import forecast, unasked_budget
 from treadle.compiler.study.events import Listener
-from treadle.compiler.study.forecast import CostEstimate, PerRun
+from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate, compare_cross_fitted, compare_on_confirm
-from treadle.compiler.study.metric import Metric, metric_name, takes_trace
-from treadle.compiler.study.opening import check_program, identity_of, lm_of, most_lm_calls
-from treadle.compiler.study.optimizer import Optimizer, Shape
-from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
+from treadle.compiler.study.job import Job, prepare, settings_of
+from treadle.compiler.study.metric import Metric, metric_name
+from treadle.compiler.study.optimizer import Optimizer
 from treadle.compiler.study.report import Report
 from treadle.compiler.study.report_examples import finalists
 from treadle.compiler.study.report_files import keep
 from treadle.compiler.study.report_make import make
-from treadle.compiler.study.splits import Splits, own_splits, split
 from treadle.compiler.study.store import Mode
-from treadle.compiler.study.study import Study, open_study
+from treadle.compiler.study.study import Study
 from treadle.compiler.study.warnings import warnings_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CALIBRATION = 4
-"""Examples run once before a search to see what a run uses; they are select examples, so the runs are not wasted."""
 UNASKED_USD = 1.0
 """Dollars above which a search without ``budget=`` is not begun."""
-UNBOUNDED_CALLS = 20
-"""LM calls assumed of a run without a bound until one was made."""
 SPARE = 1.5
 """A verdict's room over what its runs are expected to use, where no bound is known."""
 
@@ -64,184 +59,6 @@ class Compiled(Program[P, R]):
             ConfigurationError: The file cannot be written.
         """
         save(self, path)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a compile or an estimate is about, checked."""
-
-    program: Program[Any, Any]
-    data: Data
-    splits: Splits
-    metric: Metric
-    optimizer: Optimizer
-    space: ParameterSpace
-    lm: LM | None
-    proposer_lm: LM | None
-    stubs: Mapping[Any, Any] | None
-    seed: int
-
-    @property
-    def identity(self) -> dict[str, JSON]:
-        """What makes the study this one."""
-        return identity_of(
-            self.program,
-            self.metric,
-            self.lm,
-            data=digest([list(self.splits.feedback), list(self.splits.select), list(self.splits.confirm)]),
-            optimizer=[self.optimizer.name, _settings(self.optimizer)],
-            proposer=None if self.proposer_lm is None else [self.proposer_lm.model, self.proposer_lm.endpoint],
-            space=[[p.address, p.kind, list(p.choices)] for p in self.space.values()],
-            seed=self.seed,
-        )
-
-    def open(self, budget: Budget, **how: Any) -> Study:
-        """The study of this job. ``how``: the rest of ``open_study``'s arguments."""
-        runner = ProgramRunner(
-            self.program, lm=self.lm, proposer_lm=self.proposer_lm, stubs=stubs_for(self.program, self.stubs)
-        )
-        return open_study(
-            program=self.program, runner=runner, data=self.data, splits=self.splits, metric=self.metric,
-            identity=self.identity, budget=budget, seed=self.seed, **how,
-        )  # fmt: skip
-
-
-def _settings(optimizer: Optimizer) -> dict[str, JSON]:
-    if not dataclasses.is_dataclass(optimizer) or isinstance(optimizer, type):
-        return {}
-    values: Mapping[str, Any] = dataclasses.asdict(optimizer)
-    return {
-        name: value if isinstance(value, str | int | float | None) else str(value) for name, value in values.items()
-    }
-
-
-def prepare(
-    program: Program[Any, Any],
-    data: Source | None,
-    metric: Metric,
-    optimizer: Optimizer,
-    *,
-    feedback: Source | None = None,
-    select: Source | None = None,
-    confirm: Source | None = None,
-    fields: Mapping[str, str] | None = None,
-    lm: LM | str | None = None,
-    proposer_lm: LM | str | None = None,
-    stubs: Mapping[Any, Any] | None = None,
-    seed: int = 0,
-) -> Job:
-    """Check what a compile is given. Makes no LM call.
-
-    Raises:
-        DataError: The data do not fit the program, or there is nothing to search.
-        DeclarationError: The program cannot be captured.
-    """
-    check_program(program)
-    takes_trace(metric)
-    space = program.space()
-    if not space:
-        msg = f"program {program.name!r} calls no predictor: there is nothing to search"
-        raise DataError(msg)
-    whole, splits = _split(program, data, feedback, select, confirm, fields, seed)
-    return Job(
-        program=program, data=whole, splits=splits, metric=metric, optimizer=optimizer, space=space, lm=lm_of(lm),
-        proposer_lm=lm_of(proposer_lm), stubs=stubs, seed=seed,
-    )  # fmt: skip
-
-
-def _split(
-    program: Program[Any, Any],
-    data: Source | None,
-    feedback: Source | None,
-    select: Source | None,
-    confirm: Source | None,
-    fields: Mapping[str, str] | None,
-    seed: int,
-) -> tuple[Data, Splits]:
-    if feedback is None and select is None and confirm is None:
-        whole = load_data([] if data is None else data, program.inputs, fields=fields)
-        return whole, split(whole, seed)
-    if data is not None or feedback is None or select is None:
-        msg = "give data=, or your own feedback= and select= (and confirm=), not both"
-        raise DataError(msg)
-    parts = [
-        load_data(part, program.inputs, fields=fields) if part is not None else None
-        for part in (feedback, select, confirm)
-    ]
-    assert parts[0] is not None
-    assert parts[1] is not None
-    return own_splits(parts[0], parts[1], parts[2])
-
-
-# --- estimating -------------------------------------------------------------------------------------------------------
-
-
-def forecast(job: Job, study: Study) -> CostEstimate:
-    """What the search will cost, from a few real runs on select examples.
-
-    Raises:
-        BudgetExhausted: The budget does not even reach for these.
-    """
-    start = job.space.default()
-    [outcomes] = study.evaluate([start], job.splits.select[:CALIBRATION])
-    per_run = PerRun.of(outcomes)
-    calls = dict(job.optimizer.plan(_shape(job, per_run.calls)))
-    calls["task"] = calls.get("task", 0) + round(per_run.calls * len(job.splits.select))
-    calls["verdict"] = round(2 * per_run.calls * len(job.splits.confirm))
-    return CostEstimate(
-        program=job.program.name,
-        optimizer=job.optimizer.name,
-        per_run=per_run,
-        most_calls=most_lm_calls(job.program, job.space.default()),
-        calls=calls,
-        splits=job.splits,
-        ops=tuple(job.program.ops),
-    )
-
-
-def _shape(job: Job, calls_per_run: float) -> Shape:
-    return Shape(
-        predictors=len(job.space.predictors),
-        calls_per_run=calls_per_run,
-        feedback=len(job.splits.feedback),
-        select=len(job.splits.select),
-        cross_fitted=job.splits.cross_fitted,
-    )
-
-
-def estimate(
-    program: Program[Any, Any],
-    data: Source | None,
-    metric: Metric,
-    *,
-    optimizer: Optimizer,
-    budget: Budget | None = None,
-    **job: Any,
-) -> CostEstimate:
-    """What ``compile`` with the same arguments would cost. Makes real runs on up to four examples.
-
-    Args:
-        program: As in ``compile``, like all that follow.
-        data: Examples.
-        metric: Scores predictions.
-        optimizer: The search.
-        budget: What the real runs may spend.
-        job: ``feedback``, ``select``, ``confirm``, ``fields``, ``lm``, ``proposer_lm``, ``stubs``, ``seed``.
-    """
-    prepared = prepare(program, data, metric, optimizer, **job)
-    with prepared.open(budget or Budget()) as study:
-        return forecast(prepared, study)
-
-
-def _unasked_budget(job: Job) -> Budget:
-    """Calls for a search nobody gave a budget: what the optimizer plans, at the most a run can use."""
-    per_run = most_lm_calls(job.program, job.space.default()) or UNBOUNDED_CALLS
-    plan = job.optimizer.plan(_shape(job, float(per_run)))
-    runs = len(job.splits.select) + 2 * len(job.splits.confirm)
-    return Budget(calls=math.ceil((sum(plan.values()) + per_run * runs) * SPARE / 0.9))
-
-
-# --- compiling --------------------------------------------------------------------------------------------------------
 
 
 def compile(
@@ -309,7 +126,7 @@ def compile(
     )  # fmt: skip
     folder = _folder(job, study)
     opened = job.open(
-        budget or _unasked_budget(job), folder=folder, mode=mode, concurrency=concurrency, listener=events,
+        budget or unasked_budget(job), folder=folder, mode=mode, concurrency=concurrency, listener=events,
         metric_timeout=metric_timeout,
     )  # fmt: skip
     with opened:
@@ -418,17 +235,18 @@ def _models(job: Job) -> dict[str, str]:
 
 
 def _emit(job: Job, report: Report, found: _Found) -> Compiled[Any, Any]:
-    candidate = found.winner if report.emitted else job.program.candidate
+    before = job.program.candidate
+    winner = Candidate(values={**before.values, **found.winner.values}) if before.values else found.winner
     provenance = _provenance(job, report)
-    binding = dataclasses.replace(job.program.binding, candidate=candidate, provenance=provenance)
-    won = dataclasses.replace(binding, candidate=found.winner)
+    won = dataclasses.replace(job.program.binding, candidate=winner, provenance=provenance)
+    binding = won if report.emitted else dataclasses.replace(won, candidate=before)
     compiled: Compiled[Any, Any] = Compiled(job.program.declaration, _bound(binding, job.lm))
     compiled.report = report
     compiled.winner = Program(job.program.declaration, _bound(won, job.lm))
     return compiled
 
 
-def _bound(binding: Any, lm: LM | None) -> Any:
+def _bound(binding: Binding, lm: LM | None) -> Binding:
     """The binding with the LM the program was compiled for, unless it brought its own."""
     return binding if lm is None or binding.lm is not None else dataclasses.replace(binding, lm=lm)
 
@@ -436,7 +254,7 @@ def _bound(binding: Any, lm: LM | None) -> Any:
 def _provenance(job: Job, report: Report) -> dict[str, JSON]:
     return {
         "optimizer": report.optimizer,
-        "settings": _settings(job.optimizer),
+        "settings": settings_of(job.optimizer),
         "seed": job.seed,
         "models": _models(job),
         "data": {

@@ -246,7 +246,7 @@ def estimate(
         search: ``budget``, ``lm``, ``proposer_lm``, ``feedback``, ``select``, ``confirm``, ``fields``, ``seed``,
             ``stubs``, as for ``compile``.
     """
-    from treadle.compiler.compile import estimate as estimate_search
+    from treadle.compiler.study.estimate import estimate as estimate_search
 
     return estimate_search(program, data, _metric(metric), optimizer=_optimizer(optimizer), **search)
 

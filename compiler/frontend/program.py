@@ -172,7 +172,11 @@ class Program(Generic[P, R]):
             for parameter in parameters_of(name, predictor, modules=modules, models=models, temperature=temperature)
         ]
         edges = edge_parameters(self.graph) if self.graph is not None else ()
-        return ParameterSpace((*found, *edges, *parameters_in(list(self.ops.values()))))
+        every = (*found, *edges, *parameters_in(list(self.ops.values())))
+        chosen = self.candidate.values  # a program that was compiled before starts from what that found
+        return ParameterSpace(
+            tuple(dataclasses.replace(p, default=chosen[p.address]) if p.address in chosen else p for p in every)
+        )
 
     def draw(self) -> str:
         """The graph as Mermaid text, with the edits of the program's candidate.
