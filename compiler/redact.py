@@ -11,7 +11,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
+
+from treadle.compiler.canonical import JSON
 
 REDACTED = "[redacted]"
 """What stands where a key stood."""
@@ -106,6 +109,48 @@ def redact(text: str) -> str:
                     text = pattern.sub(_REPLACEMENT, text)
                     break
     return text
+
+
+def redact_json(value: JSON) -> JSON:
+    """``value`` without keys in any of its texts; the same object where there are none.
+
+    To be used before a value becomes JSON text: there a line break before a key is the letter ``n``, which hides it.
+
+    >>> redact_json({"url": "https://host/?api_key=abc", "tries": [1, 2]})
+    {'url': 'https://host/?api_key=[redacted]', 'tries': [1, 2]}
+    """
+    together = "\n".join(_texts(value))  # one search in all of them costs a fifth of a search in each
+    return value if redact(together) is together else _redacted(value)
+
+
+def _texts(value: JSON) -> list[str]:
+    texts: list[str] = []
+    left: list[Any] = [value]
+    while left:
+        part = left.pop()
+        kind = type(part)
+        if kind is str:
+            texts.append(part)
+        elif kind is dict:
+            texts += part
+            left += part.values()
+        elif kind is list or kind is tuple:
+            left += part
+        elif isinstance(part, str):  # from here on what is rare
+            texts.append(part)
+        elif isinstance(part, Mapping):
+            left.append(dict(part))
+        elif isinstance(part, list | tuple):
+            left.append([*part])
+    return texts
+
+
+def _redacted(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(name): _redacted(part) for name, part in value.items()}
+    return [_redacted(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 class Secret:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treadle.compiler.redact import REDACTED, Secret, redact, refresh, register
+from treadle.compiler.canonical import JSON
+from treadle.compiler.redact import REDACTED, Secret, redact, redact_json, refresh, register
 
 KEY = "zq8-planted-canary-4471"
 
@@ -108,3 +109,36 @@ def test_a_secret_does_not_show_itself() -> None:
     assert secret != Secret("zq8-very-secret-98")
     with pytest.raises(TypeError, match="not written anywhere"):
         copy.copy(secret)
+
+
+@pytest.mark.parametrize("key", ["sk-abcdefghijklmnop123", "Bearer\nabcdef123456", "https://host/?api_key=abc"])
+def test_keys_are_found_in_every_text_of_a_value(key: str) -> None:
+    value: JSON = {"lines": ["first", f"second\n{key}"], "deep": [{"deeper": (key,)}, None, 1.5], key: True}
+    cleaned = redact_json(value)
+    assert key not in str(cleaned)
+    assert cleaned == {
+        "lines": ["first", f"second\n{redact(key)}"],
+        "deep": [{"deeper": [redact(key)]}, None, 1.5],
+        redact(key): True,
+    }
+
+
+def test_a_value_without_keys_is_returned_as_it_is() -> None:
+    value: JSON = {"text": "nothing", "rows": [1, "two", {"three": None}]}
+    assert redact_json(value) is value
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_a_value_is_cleaned_as_its_texts_are(value: JSON) -> None:
+    def one_by_one(part: JSON) -> JSON:
+        if isinstance(part, str):
+            return redact(part)
+        if isinstance(part, dict):
+            return {redact(name): one_by_one(inner) for name, inner in part.items()}
+        return [one_by_one(inner) for inner in part] if isinstance(part, list) else part
+
+    assert redact_json(value) == one_by_one(value)

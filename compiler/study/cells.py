@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Mapping
-from io import StringIO
 from typing import Any, cast
 
 from treadle.compiler.canonical import JSON, canonical, digest
@@ -23,7 +22,7 @@ from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.runner import Ran, Runner
 from treadle.compiler.study.scoring import MetricHung, Scoring
 from treadle.compiler.study.store import Store
-from treadle.compiler.trace.export import trace_from_json, write_jsonl
+from treadle.compiler.trace.export import finite, trace_from_json, trace_to_json
 from treadle.compiler.trace.trace import Trace
 from treadle.compiler.values import dump, shown
 
@@ -132,7 +131,7 @@ class Cells:
             scope.take(_joined(row, scope.charges))
         if scope.stopped is not None:
             raise scope.stopped
-        row = cast("dict[str, JSON]", self._store.write("cells", cell.key, row))
+        row = json.loads(self._store.write("cells", cell.key, row))
         trace = self._keep_trace(cell, ran.trace) if traces else None
         await self._store.committed()
         outcome = _decoded(cell.example.id, row, trace)
@@ -144,11 +143,12 @@ class Cells:
         if trace is None:
             self._store.write("traces", cell.key, {"trace": None})
             return None
-        line = StringIO()
-        write_jsonl([trace], line)  # without keys and without numbers JSON cannot hold
-        data = json.loads(line.getvalue())
-        self._store.write("traces", cell.key, {"trace": data})
-        return trace_from_json(data)
+        data = trace_to_json(trace)
+        try:
+            text = self._store.write("traces", cell.key, {"trace": data})
+        except ValueError:  # a NaN in a value of the user's
+            text = self._store.write("traces", cell.key, {"trace": finite(data)})
+        return trace_from_json(json.loads(text)["trace"])
 
     async def _ran(self, cell: Cell, scope: Scope) -> Ran:
         caller: Caller = Sampled(scope, f"replicate {cell.replicate}") if cell.replicate else scope

@@ -115,22 +115,23 @@ class Store:
             return None
         return cast(JSON, json.loads(body))
 
-    def write(self, table: Table, key: str, body: JSON) -> JSON:
-        """Queue a row for this tick's commit and return its body as it will be read: without keys.
+    def write(self, table: Table, key: str, body: JSON) -> str:
+        """Queue a row for this tick's commit and return the JSON text that will be read: without keys.
 
         Raises:
             StudyError: An earlier commit failed.
+            ValueError: The body holds a number JSON cannot.
         """
         if self._failure is not None:
             raise self._failure
-        body, text = clean(body)
+        _, text = clean(body)
         self._pending.append((table, key, text))
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
-        return body
+        return text
 
-    async def put(self, table: Table, key: str, body: JSON) -> JSON:
+    async def put(self, table: Table, key: str, body: JSON) -> str:
         """``write``, and wait for the commit.
 
         Raises:

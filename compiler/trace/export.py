@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO, cast, get_args
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import DataError
 from treadle.compiler.lm.protocol import Message, Role, Usage
-from treadle.compiler.redact import redact
+from treadle.compiler.redact import redact_json
 from treadle.compiler.trace.trace import Span, SpanKind, Trace
 
 FORMAT = "treadle/trace"
@@ -67,35 +67,39 @@ def trace_from_json(data: object) -> Trace:
     if not isinstance(spans, list) or not spans:
         _refuse(".spans", "it is not a list of spans")
     read = tuple(_span_from_json(span, number, len(spans)) for number, span in enumerate(spans))
-    return Trace(program=_text(data["program"], ".program"), spans=read)
+    program = data["program"]
+    if not isinstance(program, str):
+        _refuse(".program", "it is not a text")
+    return Trace(program=program, spans=read)
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
 def _line(trace: Trace) -> str:
-    data = _redacted(trace_to_json(trace))
+    data = redact_json(trace_to_json(trace))
     try:
         return json.dumps(data, allow_nan=False, separators=(",", ":"))
     except ValueError:  # a NaN in a value of the user's
-        return json.dumps(_finite(data), allow_nan=False, separators=(",", ":"))
+        return json.dumps(finite(data), allow_nan=False, separators=(",", ":"))
 
 
 def _span_to_json(span: Span) -> dict[str, JSON]:
-    data: dict[str, JSON] = {}
-    for field in dataclasses.fields(Span):
-        value = getattr(span, field.name)
-        if field.name in _ALWAYS or not _is_default(field, value):
-            data[field.name] = _WRITERS.get(field.name, _same)(value)
+    data: dict[str, JSON] = {"id": span.id, "parent": span.parent, "kind": span.kind, "name": span.name}
+    for name, default in _DEFAULTS:
+        value = getattr(span, name)
+        if value != default:
+            data[name] = _WRITERS[name](value) if name in _WRITERS else _same(value)
     return data
 
 
 _ALWAYS = ("id", "parent", "kind", "name")
 
-
-def _is_default(field: dataclasses.Field[Any], value: object) -> bool:
-    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
-    return bool(value == default)
+_DEFAULTS: tuple[tuple[str, object], ...] = tuple(
+    (field.name, {} if field.default is dataclasses.MISSING else field.default)
+    for field in dataclasses.fields(Span)
+    if field.name not in _ALWAYS
+)
 
 
 def _same(value: Any) -> JSON:
@@ -108,21 +112,13 @@ _WRITERS: Mapping[str, Callable[[Any], JSON]] = {
 }
 
 
-def _redacted(value: JSON) -> JSON:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(key): _redacted(item) for key, item in value.items()}
-    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _finite(value: JSON) -> JSON:
+def finite(value: JSON) -> JSON:
     """The value with every NaN and infinity as a text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
 
 
 # --- in --------------------------------------------------------------------------------------------------------------
@@ -140,6 +136,18 @@ def _refuse(where: str, what: str) -> NoReturn:
     raise DataError(f"at ${where}: {what}" if where else what)
 
 
+class _Wrong(Exception):
+    """A value that is not what it has to be; where it stands is added on the way out."""
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+
+    def inside(self, place: str) -> _Wrong:
+        return _Wrong(self.what, place + self.where)
+
+
 def _span_from_json(data: object, number: int, count: int) -> Span:
     where = f".spans[{number}]"
     if not isinstance(data, Mapping):
@@ -150,8 +158,7 @@ def _span_from_json(data: object, number: int, count: int) -> Span:
     missing = [name for name in _ALWAYS if name not in data]
     if missing:
         _refuse(where, f"it has no field {missing[0]!r}")
-    fields = {name: _READERS[name](value, f"{where}.{name}") for name, value in data.items()}
-    span = Span(**fields)
+    span = _filled(data, where)
     if span.id != number or not _parent_fits(span.parent, number):
         _refuse(where, "its id is not its place, or its parent does not stand before it")
     if any(not 0 <= other < count for other in (*span.sources, *span.controls)):
@@ -159,92 +166,111 @@ def _span_from_json(data: object, number: int, count: int) -> Span:
     return span
 
 
+def _filled(data: Mapping[str, object], where: str) -> Span:
+    fields: dict[str, Any] = {}
+    for name, value in data.items():
+        try:
+            fields[name] = _READERS[name](value)
+        except _Wrong as wrong:
+            _refuse(f"{where}.{name}{wrong.where}", wrong.what)
+    return Span(**fields)
+
+
 def _parent_fits(parent: int | None, number: int) -> bool:
     return parent is None if number == 0 else parent is not None and 0 <= parent < number
 
 
-def _text(value: object, where: str) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
-        _refuse(where, "it is not a text")
+        raise _Wrong("it is not a text")
     return value
 
 
-def _number(value: object, where: str) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse(where, "it is not a number")
+        raise _Wrong("it is not a number")
     if isinstance(value, int):
-        return _whole(value, where)
+        return _whole(value)
     if not math.isfinite(value):
-        _refuse(where, "it is too large a number")
+        raise _Wrong("it is too large a number")
     return value
 
 
-def _whole(value: object, where: str) -> int:
+def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        _refuse(where, "it is not a whole number")
+        raise _Wrong("it is not a whole number")
     if abs(value) > _LARGEST:
-        _refuse(where, "it is too large a number")
+        raise _Wrong("it is too large a number")
     return value
 
 
-def _flag(value: object, where: str) -> bool:
+def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        _refuse(where, "it is not true or false")
+        raise _Wrong("it is not true or false")
     return value
 
 
-def _object(value: object, where: str) -> Mapping[str, JSON]:
+def _object(value: object) -> Mapping[str, JSON]:
     if not isinstance(value, Mapping):
-        _refuse(where, "it is not an object")
+        raise _Wrong("it is not an object")
     return value
 
 
-def _any(value: object, where: str) -> JSON:
+def _any(value: object) -> JSON:
     return cast(JSON, value)
 
 
-def _optional(read: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
-    return lambda value, where: None if value is None else read(value, where)
+def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else read(value)
 
 
-def _list_of(read: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
-    def read_all(value: object, where: str) -> tuple[Any, ...]:
+def _list_of(read: Callable[[object], Any]) -> Callable[[object], Any]:
+    def read_all(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            _refuse(where, "it is not a list")
-        return tuple(read(item, f"{where}[{index}]") for index, item in enumerate(value))
+            raise _Wrong("it is not a list")
+        done: list[Any] = []
+        try:
+            for item in value:
+                done.append(read(item))  # noqa: PERF401  what is done says where it went wrong
+        except _Wrong as wrong:
+            raise wrong.inside(f"[{len(done)}]") from None
+        return tuple(done)
 
     return read_all
 
 
-def _one_of(allowed: tuple[str, ...]) -> Callable[[object, str], Any]:
-    def read(value: object, where: str) -> str:
+def _one_of(allowed: tuple[str, ...]) -> Callable[[object], Any]:
+    def read(value: object) -> str:
         if value not in allowed:
-            _refuse(where, f"it is not one of {', '.join(allowed)}")
+            raise _Wrong(f"it is not one of {', '.join(allowed)}")
         return value
 
     return read
 
 
-def _pair(value: object, where: str) -> tuple[Any, Any]:
+def _pair(value: object) -> tuple[Any, Any]:
     if not isinstance(value, list) or len(value) != 2:
-        _refuse(where, "it is not a pair")
+        raise _Wrong("it is not a pair")
     return value[0], value[1]
 
 
-def _message(value: object, where: str) -> Message:
-    role, content = _pair(value, where)
-    return Message(_one_of(get_args(Role))(role, where), _text(content, where))
+_role = _one_of(get_args(Role))
 
 
-def _usage(value: object, where: str) -> Usage:
-    return Usage(*(_whole(tokens, where) for tokens in _pair(value, where)))
+def _message(value: object) -> Message:
+    role, content = _pair(value)
+    return Message(_role(role), _text(content))
 
 
-def _taken(value: object, where: str) -> str | int:
-    return value if isinstance(value, str) else _whole(value, where)
+def _usage(value: object) -> Usage:
+    return Usage(*map(_whole, _pair(value)))
 
 
-_READERS: Mapping[str, Callable[[object, str], Any]] = {
+def _taken(value: object) -> str | int:
+    return value if isinstance(value, str) else _whole(value)
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
     "id": _whole,
     "parent": _optional(_whole),
     "kind": _one_of(get_args(SpanKind)),

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import random
 import resource
@@ -91,7 +92,7 @@ def test_keys_do_not_reach_the_file(tmp_path: Path) -> None:
         body: JSON = {"text": f'say "{secret.reveal()}"', "url": 'https://h/?api_key=abc"def', secret.reveal(): [1]}
         return await store.put("replies", "k", body)
 
-    kept = asyncio.run(main())
+    kept = json.loads(asyncio.run(main()))
     assert kept == store.get("replies", "k")
     store.close()
     assert kept == {"text": 'say "[redacted]"', "url": 'https://h/?api_key=[redacted]"def', "[redacted]": [1]}

@@ -10,7 +10,7 @@ import click
 
 from treadle.compiler.errors import ConfigurationError, TreadleError
 from treadle.compiler.escape import plain
-from treadle.compiler.redact import redact
+from treadle.compiler.redact import redact, redact_json
 
 
 def say(text: str) -> None:
@@ -25,7 +25,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any, *, indent: int | None = 2) -> None:
     """A result as ASCII JSON: exact, and harmless anywhere."""
-    click.echo(redact(json.dumps(value, indent=indent, sort_keys=True)))
+    click.echo(json.dumps(redact_json(value), indent=indent, sort_keys=True))
 
 
 def say_error(error: Exception) -> None:
