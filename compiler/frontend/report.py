@@ -44,6 +44,21 @@ class Report:
                 f"parameters: give one another name with {found.name}.copy('…')"
             )
             raise DeclarationError(msg)
+        for op in found.ops.values():
+            self._op_of_module(op, found.name)
+
+    def _op_of_module(self, found: Op, predictor: str) -> None:
+        """A predictor's module calls this op, by its name alone.
+
+        Raises:
+            DeclarationError: The program calls another one of the same name.
+        """
+        if not _same(self.ops.setdefault(found.name, found), found):
+            msg = (
+                f"program {self.program!r} calls an op named {found.name!r}, and the module of {predictor!r} another "
+                "one of that name: give one of them another with @treadle.op(name=…)"
+            )
+            raise DeclarationError(msg)
 
     def op(self, found: Op) -> str:
         """The program calls this op; the name it has in the program."""
