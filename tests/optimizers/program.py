@@ -15,6 +15,7 @@ from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, NodeId, Predictor, Ref
+from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
 from treadle.compiler.lm.protocol import Caller, Request
 from treadle.compiler.lm.scripted import Scripted
@@ -88,6 +89,7 @@ class Support:
     graph: Graph | None = GRAPH
     predictors: Mapping[str, Predictor] = dataclasses.field(default_factory=lambda: PREDICTORS)
     signature: Signature = SIGNATURE
+    ops: Mapping[str, Op] = dataclasses.field(default_factory=dict)
 
 
 def space() -> ParameterSpace:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from tests.optimizers.suggesting import suggest
 from treadle.compiler.canonical import digest
 from treadle.compiler.lm.protocol import Message, Request
 
@@ -44,6 +45,8 @@ def answer(request: Request) -> str:
         return _instruction(asked, request.key)
     if "rows" in asked:
         return "orders and what they are about"
+    if "problem" in asked:
+        return suggest(asked["problem"])
     known = _lines(system) | _shown(request.messages)
     if "team" in asked:
         return f"{asked['team']} {known.get(asked['team'], 'unknown')}"
