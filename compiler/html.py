@@ -182,6 +182,7 @@ border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}}
 background:var(--warn-bg);color:var(--warn)}}
 .treadle .badge.good{{background:var(--good-bg);color:var(--good)}}
 .treadle .warning{{background:var(--warn-bg);color:var(--warn);padding:.4rem .8rem;border-radius:6px;margin:.4rem 0}}
+.treadle bdi{{white-space:pre-line}}.treadle .id{{white-space:nowrap}}
 .treadle details{{margin:.4rem 0}}.treadle summary{{cursor:pointer;color:var(--accent)}}
 .treadle .figures{{display:flex;flex-wrap:wrap;gap:.4rem 2.4rem;margin:.6rem 0;padding:0}}
 .treadle .figures div{{min-width:6rem}}.treadle .figures dt{{color:var(--muted);font-size:.9em;font-weight:400}}

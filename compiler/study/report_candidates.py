@@ -32,7 +32,7 @@ class Tried:
         gain: Mean difference to the start on the examples both were measured on; ``None`` with none.
         calls: LM calls of a run, mean over those examples; ``None`` with none.
         usd: Dollars of a run; ``None`` where unknown.
-        at: LM calls the search had used when it was last measured; ``None`` where it never was.
+        at: LM calls the search had used when it was last measured there; ``None`` where it never was.
     """
 
     id: str
@@ -118,7 +118,7 @@ def tried(table: ScoreTable, select: Sequence[str], start: Candidate, history: H
         address: {canonical(value): number for number, value in enumerate(values, start=1)}
         for address, values in options_of(table.candidates).items()
     }
-    at = last_measured(history)
+    at = last_measured(history, select)
     return tuple(_tried(candidate, table, select, start, numbers, at) for candidate in table.candidates)
 
 
@@ -152,9 +152,15 @@ def _dollars(outcomes: Sequence[Outcome]) -> float | None:
     return math.fsum(costs) / len(costs) if costs and len(costs) == len(outcomes) else None
 
 
-def last_measured(history: History) -> dict[str, int]:
-    """LM calls the study had been charged when each candidate was last measured, by its id."""
-    return {candidate: batch.total.calls for batch in history.settled for candidate, _ in batch.cells}
+def last_measured(history: History, ids: Sequence[str]) -> dict[str, int]:
+    """LM calls the study had been charged when each candidate was last measured on one of ``ids``, by its id."""
+    wanted = frozenset(ids)
+    return {
+        candidate: batch.total.calls
+        for batch in history.settled
+        for candidate, example in batch.cells
+        if example in wanted
+    }
 
 
 def groups(candidates: Sequence[Tried], kinds: Mapping[str, str]) -> tuple[Group, ...]:

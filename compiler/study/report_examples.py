@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.redact import redact
-from treadle.compiler.signature import dump, shown
 from treadle.compiler.study.data import Data, Example
 from treadle.compiler.study.gate import fold_choices
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.report_candidates import rounded
 from treadle.compiler.study.splits import Splits
 from treadle.compiler.study.table import ScoreTable
+from treadle.compiler.values import dump, shown
 
 LONGEST = 400
 """Characters kept of a value, a feedback or a failure."""

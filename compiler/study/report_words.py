@@ -58,6 +58,11 @@ def dollars(usd: float | None) -> str:
     return "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
 
 
+def number(value: float | None) -> str:
+    """A mean in three digits."""
+    return "–" if value is None else f"{value:.3g}"
+
+
 def amount(value: Amount) -> str:
     """Calls, tokens and dollars in words."""
     return f"{value.calls:,} LM calls, {value.tokens:,} tokens, {dollars(value.usd)}"
