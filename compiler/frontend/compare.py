@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import DataError
+from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.program import Program, Row
 from treadle.compiler.graph.op import Op
 from treadle.compiler.lm.lm import LM
@@ -66,7 +68,7 @@ def check(
     examples: Iterable[Row],
     *,
     lm: LM | str | None = None,
-    stubs: Mapping[str, Callable[..., Any]] | None = None,
+    stubs: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Checked:
     """Run a program as its graph and as the function it is, and report the first difference.
 
@@ -78,7 +80,7 @@ def check(
         program: The program, from a function.
         examples: Rows whose keys name the inputs.
         lm: The LM of every step that has none of its own; ``None`` for the one in force.
-        stubs: Functions that stand in for ops with effects, by op name.
+        stubs: Functions that stand in for ops with effects, by op or its name.
 
     Raises:
         DataError: The program has effects and no stub for them, or no function.
@@ -88,9 +90,8 @@ def check(
     if function is None:
         msg = f"program {program.name!r} comes from a file: there is no function to compare it with"
         raise DataError(msg)
-    risky = [
-        op.name for op in program.ops.values() if op.effects and not op.idempotent and op.name not in (stubs or {})
-    ]
+    given = {op.op.name if isinstance(op, OpFunction) else str(op): fake for op, fake in (stubs or {}).items()}
+    risky = [op.name for op in program.ops.values() if op.effects and not op.idempotent and op.name not in given]
     if risky:
         msg = f"program {program.name!r} calls {', '.join(risky)}, which has effects and would run twice: give stubs="
         raise DataError(msg)
@@ -98,7 +99,7 @@ def check(
     runs = 0
     for number, row in enumerate(examples):
         runs += 1
-        found = _compare(program, number, program.inputs_of(number, row), chosen, stubs or {})
+        found = _compare(program, number, program.inputs_of(number, row), chosen, given)
         if found is not None:
             return Checked(program=program.name, runs=runs, difference=found)
     return Checked(program=program.name, runs=runs, difference=None)
@@ -129,22 +130,32 @@ class _Watch:
 
     def _watched(self, op: Op, function: Callable[..., Any]) -> Op:
         def call(*args: Any, **kwargs: Any) -> Any:
-            before = snapshot([args, kwargs])
+            before = _arguments(op, args, kwargs)
             if op.effects:
                 self.effects.append((op.name, before))
             try:
                 return function(*args, **kwargs)
             finally:
-                if snapshot([args, kwargs]) != before:
+                if _arguments(op, args, kwargs) != before:
                     self.changed = self.changed or op.name
 
         async def acall(*args: Any, **kwargs: Any) -> Any:
-            before = snapshot([args, kwargs])
+            before = _arguments(op, args, kwargs)
             if op.effects:
                 self.effects.append((op.name, before))
             return await function(*args, **kwargs)
 
         return dataclasses.replace(op, function=acall if op.is_async else call)
+
+
+def _arguments(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JSON:
+    """The arguments of a call by name: a graph gives them by name, a function as it likes."""
+    try:
+        bound = inspect.signature(op.function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return snapshot([args, dict(kwargs)])
+    bound.apply_defaults()
+    return snapshot(dict(bound.arguments))
 
 
 def _compare(
