@@ -30,7 +30,7 @@ def forecast(job: Job, study: Study) -> CostEstimate:
         BudgetExhausted: The budget does not even reach for these.
     """
     start = job.space.default()
-    [outcomes] = study.evaluate([start], job.splits.select[:CALIBRATION])
+    [outcomes] = study.evaluate([start], job.splits.select[:CALIBRATION], traces=True)
     per_run = PerRun.of(outcomes)
     calls = dict(job.optimizer.plan(_shape(job, per_run.calls)))
     calls["task"] = calls.get("task", 0) + round(per_run.calls * len(job.splits.select))

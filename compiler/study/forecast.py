@@ -7,11 +7,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from treadle.compiler.canonical import JSON
+from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.study.gate import smallest_gain
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.splits import Splits
+from treadle.compiler.trace.trace import Trace
 
+MOST_DEMOS = 16
+"""Demos in a prompt at most, as the optimizers that show demos are set by default; the upper end of an estimate."""
 PROPOSER_TOKENS = (800, 6000)
 """Tokens of one proposer's call, prompt and reply, at least and at most: what is assumed before one was made."""
 
@@ -24,25 +27,39 @@ class PerRun:
         runs: Runs it rests on.
         calls: LM calls, mean.
         tokens: Tokens, least and most.
+        demo: Tokens that one demo of its own in every prompt would add.
         usd: Dollars, least and most; ``None`` where a price is unknown.
     """
 
     runs: int
     calls: float
     tokens: tuple[int, int]
+    demo: int
     usd: tuple[float, float] | None
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> PerRun:
-        """From outcomes of real runs; failed ones used something, too."""
+        """From outcomes of real runs, with their traces; failed ones used something, too."""
         tokens = [outcome.usage.input_tokens + outcome.usage.output_tokens for outcome in outcomes]
         costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
         return cls(
             runs=len(outcomes),
             calls=statistics.fmean(outcome.calls for outcome in outcomes),
             tokens=(min(tokens), max(tokens)),
+            demo=max((_demo_tokens(outcome.trace) for outcome in outcomes if outcome.trace is not None), default=0),
             usd=(min(costs), max(costs)) if len(costs) == len(outcomes) else None,
         )
+
+
+def _demo_tokens(trace: Trace) -> int:
+    """Tokens of the inputs and replies of all calls: what they take up when they are shown as demos."""
+    total = 0.0
+    for span in trace.calls():
+        sent = sum(len(message.content) for message in span.messages)
+        if span.usage is not None and sent:
+            shown = len(canonical(dict(span.inputs))) + len(span.reply)
+            total += span.usage.input_tokens * shown / sent
+    return math.ceil(total)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,8 +99,13 @@ class CostEstimate:
     def tokens(self) -> tuple[int, int]:
         """Tokens at least and at most, all roles together."""
         proposer = self.calls.get("proposer", 0)
-        low, high = (self.runs * tokens for tokens in self.per_run.tokens)
+        low, high = self.runs * self.per_run.tokens[0], self.runs * self._longest
         return low + proposer * PROPOSER_TOKENS[0], high + proposer * PROPOSER_TOKENS[1]
+
+    @property
+    def _longest(self) -> int:
+        """Tokens of a run with as many demos as any prompt is shown."""
+        return self.per_run.tokens[1] + MOST_DEMOS * self.per_run.demo
 
     @property
     def usd(self) -> tuple[float, float] | None:
@@ -96,7 +118,7 @@ class CostEstimate:
     def _price(self, end: int) -> float:
         """Dollars per token of the program's runs."""
         assert self.per_run.usd is not None
-        tokens = self.per_run.tokens[end]
+        tokens = self.per_run.tokens[end]  # runs without demos, whose price is known
         return self.per_run.usd[end] / tokens if tokens else 0.0
 
     @property
@@ -128,7 +150,7 @@ class CostEstimate:
         most = "no bound on a run" if self.most_calls is None else f"at most {self.most_calls} a run"
         lines = [
             f"Compiling {self.program} with {self.optimizer}: about {self.total_calls:,} LM calls ({roles}), "
-            f"{low:,} to {high:,} tokens, {dollars}",
+            f"{low:,} to {high:,} tokens (without and with demos), {dollars}",
             f"  {self.per_run.calls:.3g} calls a run over {self.per_run.runs} real runs, {most}",
             f"  {_splits_in_words(self.splits)}",
             f"  {_gain_in_words(self.splits, self.smallest_gain)}",
