@@ -127,8 +127,6 @@ def _carried(name: str, first: Arm, second: Arm) -> _Carried | None:
             name=name, then=const(None), otherwise=const(None), type=type(None), missing=missing, owned=False
         )
     then, otherwise = (_value(name, arm, binding) for arm, binding in arms)
-    if any(binding.later is not None for binding in valued):
-        missing |= {FALL}
     return _Carried(
         name=name,
         then=then,

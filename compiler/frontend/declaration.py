@@ -86,7 +86,7 @@ class FromFunction:
         return inspect.iscoroutinefunction(self.plain)
 
     def of_instance(self, instance: object) -> FromFunction:
-        """The declaration of a method for one instance: kept with it, made anew when a captured attribute has changed."""
+        """The declaration of a method for one instance: kept with it, made anew when a captured attribute changed."""
         key = f"__treadle_{self.signature.name}__"
         kept = getattr(instance, "__dict__", {}).get(key)
         if (

@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
-from types import MethodType, ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import pydantic
 
-from treadle.compiler.annotations import labels
 from treadle.compiler.frontend import pure
-from treadle.compiler.frontend.apply import Arguments, call_op, call_program, call_step, choose
+from treadle.compiler.frontend.apply import Arguments, call_op
+from treadle.compiler.frontend.callees import Awaitable, callee, is_acall, is_async, is_gather, reading
 from treadle.compiler.frontend.code import POISON, Code, const
+from treadle.compiler.frontend.comprehensions import read_all, search
 from treadle.compiler.frontend.inference import classes
-from treadle.compiler.frontend.lower_loops import read_all, search
+from treadle.compiler.frontend.invoke import apply, arguments, dispatch, step
 from treadle.compiler.frontend.lower_pure import call_method, call_pure, format_constant
 from treadle.compiler.frontend.lowering import Lowering
-from treadle.compiler.frontend.op_function import OpFunction, name_of, op_of
-from treadle.compiler.frontend.predictor import PredictorFunction
-from treadle.compiler.frontend.program import Program
-from treadle.compiler.frontend.resolve import NotStatic, is_data, static
+from treadle.compiler.frontend.op_function import op_of
+from treadle.compiler.frontend.resolve import NotStatic, static
 from treadle.compiler.frontend.steps_inside import calls_steps
-from treadle.compiler.graph import nodes
-from treadle.compiler.graph.op import LIBRARY_PREFIX
-
-_SHARING = frozenset(
-    {
-        "__import__",
-        "aiter",
-        "anext",
-        "breakpoint",
-        "compile",
-        "delattr",
-        "eval",
-        "exec",
-        "globals",
-        "iter",
-        "locals",
-        "next",
-        "setattr",
-        "super",
-        "vars",
-    }
-)
-"""Builtins that show or change what the program shares with the world around it."""
-
-_CHANGING_MODULES = frozenset({"bisect", "heapq"})
-"""Modules whose functions change their arguments; and ``random.shuffle``."""
 
 
 def lower_call(low: Lowering, tree: ast.Call) -> Code:
@@ -59,84 +30,41 @@ def lower_call(low: Lowering, tree: ast.Call) -> Code:
 
 
 def lower_await(low: Lowering, tree: ast.Await) -> Code:
-    """``await``: of a call, of ``asyncio.gather``, or of a coroutine that has a name."""
+    """``await``: of a call, or of ``asyncio.gather``."""
     match tree.value:
         case ast.Call() as call:
             return _call(low, call, awaited=True)
-        case ast.Name(id=name) if name in low.env and (later := low.env[name].later) is not None:
-            low.needs_place()
-            low.env[name] = dataclasses.replace(low.env[name], later=None, missing=frozenset({"fall"}))
-            return later()
     return low.refuse(tree, f"`await {ast.unparse(tree.value)}`: only calls can be awaited")
 
 
 def _call(low: Lowering, tree: ast.Call, *, awaited: bool) -> Code:
-    reading = _reading(low, tree.func)
-    if reading is not None:
-        predictor, sources = reading
+    read = reading(low, tree.func)
+    if read is not None:
+        predictor, sources = read
         return _awaiting(
-            low, tree, predictor.is_async or _is_acall(tree.func), awaited, lambda: _step(low, tree, predictor, sources)
+            low, tree, predictor.is_async or is_acall(tree.func), awaited, lambda: step(low, tree, predictor, sources)
         )
     if isinstance(tree.func, ast.Subscript):
-        return _dispatch(low, tree, tree.func, awaited=awaited)
+        return dispatch(low, tree, tree.func, awaited=awaited)
     try:
-        found = _callee(low, tree.func)
+        found = callee(low, tree.func)
     except NotStatic:
         return _method(low, tree, awaited=awaited)
     return _known(low, tree, found, awaited=awaited)
 
 
-def _is_acall(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.Attribute) and tree.attr == "acall"
-
-
-def _callee(low: Lowering, tree: ast.expr) -> Any:
-    """What is called, if it is fixed; the method of a piece of data is not: it is a method of a value."""
-    if isinstance(tree, ast.Attribute):
-        owner = static(low, tree.value)
-        if tree.attr == "acall" and isinstance(owner, PredictorFunction | Program):
-            return _Awaitable(owner)
-        if is_data(owner) and not isinstance(owner, type) and owner is not low.outside.instance:
-            found = getattr(owner, tree.attr, None)
-            if not (isinstance(found, PredictorFunction | Program) or _is_users_method(found)):
-                raise NotStatic
-    return static(low, tree)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Awaitable:
-    """``predictor.acall``: called, it has to be awaited."""
-
-    target: Any
-
-
-def _is_users_method(found: object) -> bool:
-    """Whether a method of a constant was written by the user, not by Python or pydantic."""
-    if not isinstance(found, MethodType):
-        return False
-    return (found.__func__.__module__ or "").partition(".")[0] != "pydantic"
-
-
 def _known(low: Lowering, tree: ast.Call, found: Any, *, awaited: bool) -> Code:
     """A call of something that is fixed."""
-    if isinstance(found, _Awaitable):
-        return _awaiting(low, tree, True, awaited, lambda: _apply(low, tree, found.target))
-    if _is_gather(found):
+    if isinstance(found, Awaitable):
+        return _awaiting(low, tree, True, awaited, lambda: apply(low, tree, found.target))
+    if is_gather(found):
         return _gather(low, tree, awaited=awaited)
     name = pure.function_name(found)
     if name is not None or found is isinstance:
         return _pure_call(low, tree, name or "isinstance")
     if isinstance(found, type(None)) or not callable(found):
         return low.refuse(tree, f"`{ast.unparse(tree.func)}` is not a function")
-    return _awaiting(low, tree, _is_async(found), awaited, lambda: _apply(low, tree, found))
-
-
-def _is_async(found: Any) -> bool:
-    if isinstance(found, PredictorFunction):
-        return found.is_async
-    if isinstance(found, Program):
-        return found.declaration.is_async
-    return inspect.iscoroutinefunction(found.op.function if isinstance(found, OpFunction) else found)
+    return _awaiting(low, tree, is_async(found), awaited, lambda: apply(low, tree, found))
 
 
 def _awaiting(low: Lowering, tree: ast.Call, is_async: bool, awaited: bool, call: Callable[[], Code]) -> Code:
@@ -149,160 +77,6 @@ def _awaiting(low: Lowering, tree: ast.Call, is_async: bool, awaited: bool, call
 
 
 # --- steps, programs, ops --------------------------------------------------------------------------------------------
-
-
-def _apply(low: Lowering, tree: ast.Call, found: Any) -> Code:
-    if isinstance(found, PredictorFunction):
-        return _step(low, tree, found, [])
-    given = _arguments(low, tree)
-    return POISON if given is None else _applied(low, tree, found, given)
-
-
-def _applied(low: Lowering, tree: ast.Call, found: Any, given: Arguments) -> Code:
-    """A call with lowered arguments."""
-    if isinstance(found, PredictorFunction):
-        return call_step(low, found, given, [], tree)
-    if isinstance(found, Program):
-        return _program(low, tree, found, given)
-    if isinstance(found, OpFunction):
-        return call_op(low, found.op, given, tree, checked=True)
-    return _plain(low, tree, found, given)
-
-
-def _step(
-    low: Lowering, tree: ast.Call, predictor: PredictorFunction[..., Any], sources: Sequence[ast.keyword]
-) -> Code:
-    values = low.exprs([word.value for word in sources])
-    before = len(low.block)
-    given = _arguments(low, tree)
-    del before
-    if given is None:
-        return POISON
-    context = [(str(word.arg), code) for word, code in zip(sources, map(low.pinned, values), strict=True)]
-    return call_step(low, predictor, given, context, tree)
-
-
-def _reading(low: Lowering, tree: ast.expr) -> tuple[PredictorFunction[..., Any], list[ast.keyword]] | None:
-    """``predictor.reading(source=value)``, as what is called."""
-    if _is_acall(tree):
-        assert isinstance(tree, ast.Attribute)
-        tree = tree.value
-    match tree:
-        case ast.Call(func=ast.Attribute(value=inner, attr="reading"), args=[], keywords=words):
-            try:
-                found = static(low, inner)
-            except NotStatic:
-                return None
-            if isinstance(found, PredictorFunction) and all(word.arg is not None for word in words):
-                return found, words
-    return None
-
-
-def _arguments(low: Lowering, tree: ast.Call) -> Arguments | None:
-    """The arguments, evaluated in order; ``None`` and a reason where one is starred or a function."""
-    words = [word for word in tree.keywords if word.arg is not None]
-    if len(words) < len(tree.keywords) or any(isinstance(part, ast.Starred) for part in tree.args):
-        low.refuse(tree, f"a starred argument of `{ast.unparse(tree.func)}`")
-        return None
-    codes = low.exprs([*tree.args, *(word.value for word in words)])
-    for part, code in zip([*tree.args, *(word.value for word in words)], codes, strict=True):
-        if code.lazy:
-            low.refuse(part, "an iterator as an argument, which can be read only once: wrap it in list(…)")
-            return None
-    names = [str(word.arg) for word in words]
-    return Arguments(codes[: len(tree.args)], dict(zip(names, codes[len(tree.args) :], strict=True)))
-
-
-def _program(low: Lowering, tree: ast.Call, found: Program[..., Any], given: Arguments) -> Code:
-    declaration = found.declaration
-    if getattr(declaration, "is_being_captured", False):
-        return low.refuse(tree, f"`{ast.unparse(tree.func)}` calls itself: recursion hides control")
-    captured = declaration.captured
-    for predictor in captured.predictors.values():
-        low.report.predictor(predictor)
-    if captured.graph is None:
-        first = captured.capture.reasons[0]
-        return low.refuse(tree, f"program {found.name!r} runs in host mode ({first})")
-    if found.binding.lm is not None or found.binding.lms or found.candidate.values:
-        return low.refuse(tree, f"program {found.name!r} is bound to an LM or to found parameters of its own")
-    return call_program(low, found.name, found.signature, captured.graph, given, tree, captured.ops)
-
-
-def _plain(low: Lowering, tree: ast.Call, found: Any, given: Arguments) -> Code:
-    """An undecorated function, class or method: an op."""
-    name = name_of(found)
-    if getattr(builtins, name, None) is found and name in _SHARING:
-        return low.refuse(tree, f"`{name}` reaches what the program shares with the world around it")
-    module = getattr(found, "__module__", None) or ""
-    if module in _CHANGING_MODULES or (module == "random" and name == "shuffle") or _is_shuffle(found):
-        return low.refuse(tree, f"`{ast.unparse(tree.func)}` changes its argument")
-    if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
-        return low.refuse(tree, f"`{name}` yields; return a list instead")
-    if calls_steps(found):
-        return _helper(low, tree, found, given)
-    effects = found is print or found is input
-    shown = _op_name(low, tree.func, found, name)
-    return call_op(low, op_of(found, name=shown, effects=effects, idempotent=effects), given, tree)
-
-
-def _is_shuffle(found: Any) -> bool:
-    return getattr(found, "__name__", "") == "shuffle" and type(getattr(found, "__self__", None)).__name__ == "Random"
-
-
-def _op_name(low: Lowering, tree: ast.expr, found: Any, name: str) -> str:
-    """A function has its name; a method of an object outside has the object's, too."""
-    owner = getattr(found, "__self__", None)
-    if owner is None or isinstance(owner, ModuleType | type) or owner is low.outside.instance:
-        return name
-    return ast.unparse(tree)
-
-
-def _helper(low: Lowering, tree: ast.Call, found: Any, given: Arguments) -> Code:
-    """An undecorated function that calls steps: lowered as if it were a program."""
-    from treadle.compiler.frontend.helpers import helper_program
-
-    made = helper_program(found)
-    if isinstance(made, str):
-        return low.refuse(tree, f"`{ast.unparse(tree.func)}` calls steps and {made}; decorate it with @treadle.program")
-    return _program(low, tree, made, given)
-
-
-def _dispatch(low: Lowering, tree: ast.Call, function: ast.Subscript, *, awaited: bool) -> Code:
-    """``HANDLERS[label](x)``: a constant dict of callables, indexed by one of few labels."""
-    text = ast.unparse(function)
-    try:
-        table = static(low, function.value)
-    except NotStatic:
-        table = None
-    if not isinstance(table, dict) or not all(map(callable, table.values())):
-        return low.refuse(
-            tree, f"`{text}(…)` calls a value; only a constant dict of functions can be indexed and called"
-        )
-    (key,) = [low.kept(code, tree) for code in low.exprs([function.slice])]
-    known = labels(key.type)
-    if known is None or key.poisoned:
-        return low.refuse(tree, f"`{text}(…)`: the key has to be a Literal or an Enum, so that the cases are known")
-    cases = {label: table[label] for label in known if label in table}
-    if len(cases) < len(known):
-        return low.refuse(tree, f"`{text}(…)`: not every label is a key of the dict")
-    if any(_is_async(case) != awaited for case in cases.values()):
-        return low.refuse(tree, f"`{text}(…)`: some are async and not awaited, or awaited and not async")
-    given = _arguments(low, tree)
-    if given is None:
-        return POISON
-    kept = Arguments([low.kept(code) for code in given.positional], {n: low.kept(c) for n, c in given.keywords.items()})
-    grouped: dict[int, tuple[Any, list[Any]]] = {}
-    for label, case in cases.items():
-        grouped.setdefault(id(case), (case, []))[1].append(label)
-    return choose(low, [_case(low, tree, key, case, those, kept) for case, those in grouped.values()], tree)
-
-
-def _case(
-    low: Lowering, tree: ast.Call, key: Code, case: Any, those: list[Any], given: Arguments
-) -> tuple[Code, Callable[[], Code]]:
-    tests = [["compare", key.tree, "==", ["const", label]] for label in those]
-    condition = Code(tree=tests[0] if len(tests) == 1 else ["or", *tests], type=bool)
-    return condition, lambda: _applied(low, tree, case, given)
 
 
 # --- pure functions and methods --------------------------------------------------------------------------------------
@@ -402,7 +176,7 @@ def _users_method(low: Lowering, tree: ast.Call, receiver: Code, kind: Any, foun
     if calls_steps(found):
         return low.refuse(tree, f"`{ast.unparse(tree.func)}()` calls steps inside a method of a value")
     pinned = low.pinned(receiver)
-    given = _arguments(low, tree)
+    given = arguments(low, tree)
     if given is None:
         return POISON
     whole = Arguments([pinned, *given.positional], given.keywords)
@@ -410,10 +184,6 @@ def _users_method(low: Lowering, tree: ast.Call, receiver: Code, kind: Any, foun
 
 
 # --- asyncio.gather, raise -------------------------------------------------------------------------------------------
-
-
-def _is_gather(found: Any) -> bool:
-    return getattr(found, "__name__", "") == "gather" and getattr(found, "__module__", "").startswith("asyncio")
 
 
 def _gather(low: Lowering, tree: ast.Call, *, awaited: bool) -> Code:
@@ -444,33 +214,3 @@ def _awaited_all(part: ast.expr) -> ast.expr:
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return ast.copy_location(ast.List(elts=[_awaited_part(inner) for inner in parts], ctx=ast.Load()), part)
     return ast.copy_location(ast.Await(value=part), part)
-
-
-def lower_raise(low: Lowering, tree: ast.Raise) -> None:
-    """``raise Error(…)``: an op that raises."""
-    call = tree.exc
-    function, args = (call.func, call) if isinstance(call, ast.Call) else (call, None)
-    try:
-        kind = static(low, function) if function is not None else None
-    except NotStatic:
-        kind = None
-    if tree.cause is not None or not (isinstance(kind, type) and issubclass(kind, Exception)):
-        low.refuse(tree, "`raise` of anything but a new exception of a known class")
-        return
-    given = _arguments(low, args) if args is not None else Arguments([], {})
-    if given is None or given.poisoned:
-        return
-    if getattr(builtins, kind.__name__, None) is kind and not given.keywords:
-        refs = [("0", low.ref(const(kind.__name__), tree))]
-        refs += [(str(index + 1), low.ref(code, tree)) for index, code in enumerate(given.positional)]
-        low.add(nodes.Op, [type(None)], tree, op=f"{LIBRARY_PREFIX}raise", inputs=tuple(refs))
-        return
-    where = tree.exc if tree.exc is not None else ast.copy_location(ast.Constant(value=None), tree)
-    call_op(low, op_of(_raiser(kind), name=f"raise {kind.__name__}"), given, where)
-
-
-def _raiser(kind: type[Exception]) -> Callable[..., None]:
-    def raiser(*args: object, **kwargs: object) -> None:
-        raise kind(*args, **kwargs)
-
-    return raiser

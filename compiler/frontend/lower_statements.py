@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import Code, const
-from treadle.compiler.frontend.lower_calls import lower_raise
+from treadle.compiler.frontend.invoke import lower_raise
 from treadle.compiler.frontend.lower_loops import lower_for
 from treadle.compiler.frontend.lowering import Lowering, Statement
 from treadle.compiler.frontend.mutation import augment, change, is_change

@@ -11,6 +11,7 @@ from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.frontend.apply import Arguments, call_op
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import POISON, Code, const, is_scalar, names_of
+from treadle.compiler.frontend.comprehensions import lower_comprehension, lower_generator
 from treadle.compiler.frontend.inference import (
     NONE,
     Never,
@@ -31,7 +32,6 @@ from treadle.compiler.frontend.inference import (
 )
 from treadle.compiler.frontend.liveness import stored
 from treadle.compiler.frontend.lower_calls import lower_await, lower_call
-from treadle.compiler.frontend.lower_loops import lower_comprehension, lower_generator
 from treadle.compiler.frontend.lowering import Expression, Lowering
 from treadle.compiler.frontend.narrowing import narrow
 from treadle.compiler.frontend.op_function import op_of
@@ -45,8 +45,6 @@ from treadle.compiler.frontend.state import FALL
 def _name(low: Lowering, tree: ast.Name) -> Code:
     binding = low.env.get(tree.id)
     if binding is not None:
-        if binding.later is not None:
-            return low.refuse(tree, f"{tree.id!r} is a coroutine that is not awaited here")
         if FALL in binding.missing:
             return low.refuse(tree, f"{tree.id!r} may have no value here; give it one before the branch or loop")
         held = frozenset({tree.id}) if binding.owned else frozenset()

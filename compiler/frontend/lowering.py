@@ -22,6 +22,7 @@ from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.captured import Reason
 from treadle.compiler.frontend.code import POISON, Code, const, finished
+from treadle.compiler.frontend.coroutines import awaited_in_place
 from treadle.compiler.frontend.inference import classes, settled, without_none
 from treadle.compiler.frontend.liveness import Loops
 from treadle.compiler.frontend.matching import as_branches
@@ -145,6 +146,7 @@ class Lowering:
             self._depth -= 1
 
     def _statements_from(self, body: Sequence[ast.stmt], live: frozenset[str]) -> None:
+        body = awaited_in_place(self, body)
         for index, statement in enumerate(body):
             rest = body[index + 1 :]
             if FALL not in self.exits:
@@ -200,6 +202,12 @@ class Lowering:
         self.types.update(zip(node.results, node.types, strict=True))
         self.written.update(dict.fromkeys(node.results, node))
         return node.results
+
+    def add_as(
+        self, id: NodeId, kind: Callable[..., Node], types: Sequence[Annotation], where: ast.AST, **fields: Any
+    ) -> tuple[Ref, ...]:
+        """Write a node whose id was given out before its body was lowered."""
+        return self.add(lambda **given: kind(**{**given, "id": id}), types, where, **fields)
 
     def new_id(self) -> NodeId:
         """An id for a node; the graph numbers its nodes anew at the end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from treadle.compiler.frontend.code import Code
 from treadle.compiler.graph.nodes import Node
@@ -23,13 +22,11 @@ class Binding:
         code: Its value: a value of the graph or a scalar constant.
         missing: The ways out by which it may have no value.
         owned: Whether its value is a collection nobody else holds.
-        later: For a coroutine that is not awaited yet: what awaiting it does.
     """
 
     code: Code
     missing: frozenset[str] = frozenset()
     owned: bool = False
-    later: Callable[[], Code] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
