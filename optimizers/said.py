@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from treadle.compiler.signature import dump
 from treadle.compiler.study.metric import Score
 from treadle.compiler.trace.propagate import Feedback, Note, notes_of
+from treadle.compiler.values import dump
 from treadle.optimizers.clip import as_text
 from treadle.optimizers.demo_bank import labels_of
 

@@ -30,3 +30,19 @@ def suggest(problem: str) -> str:
 def _wanted(texts: list[str]) -> dict[str, str]:
     found = (re.match(r' *on (\w+): score 0; should be "(.*)"', text) for text in texts)
     return {match.group(1): match.group(2) for match in found if match}
+
+
+def criticise(asked: Mapping[str, str]) -> str:
+    """The world's criticism of one input or of a step's variables: the line that was missing, if it was told."""
+    wanted = re.search(r'should be "(\w+) ?(\w*)"', asked["feedback"])
+    if wanted is None or not asked["about"].startswith("variable"):
+        return "it should fit"
+    clue = re.search(r"k\d+", asked["inputs"])
+    team, code = wanted.groups()
+    return f"add the line\n{team}: {code}" if code else f"add the line\n{clue.group() if clue else '?'}: {team}"
+
+
+def rewrite(asked: Mapping[str, str]) -> str:
+    """The world's new value: the old one and the lines that were asked for."""
+    lines = [line for text in json.loads(asked["criticisms"]) for line in text.splitlines() if ": " in line]
+    return "\n".join([asked["current"], *dict.fromkeys(lines)])

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tests.optimizers.suggesting import suggest
+from tests.optimizers.suggesting import criticise, rewrite, suggest
 from treadle.compiler.canonical import digest
 from treadle.compiler.lm.protocol import Message, Request
 
@@ -47,6 +47,10 @@ def answer(request: Request) -> str:
         return "orders and what they are about"
     if "problem" in asked:
         return suggest(asked["problem"])
+    if "about" in asked:
+        return criticise(asked)
+    if "criticisms" in asked:
+        return rewrite(asked)
     known = _lines(system) | _shown(request.messages)
     if "team" in asked:
         return f"{asked['team']} {known.get(asked['team'], 'unknown')}"

@@ -63,7 +63,7 @@ class Target:
 
 
 class PlantedBug:
-    """``parse`` takes a number out of a text; one of its six lines has been spoilt, and raises.
+    """``parse`` takes a number out of a text; one of six lines has been spoilt, and raises on three texts of four.
 
     The LM knows what each line should be. Where a line is marked it puts that one right; otherwise any one of the six.
     """
@@ -90,7 +90,9 @@ class PlantedBug:
         self.bug = seed % len(self.LINES)
         rng = chances("bug", seed)
         numbers = [rng.randrange(1_000, 9_000_000) / 100 for _ in range(40)]
-        self.rows = [{"text": f"total = {number:,.2f} EUR", "total": number} for number in numbers]
+        plain = [{"text": str(round(number)), "total": round(number)} for number in numbers[::4]]
+        self.rows = [{"text": f"total = {number:,.2f} EUR", "total": number} for number in numbers[:30]] + plain
+        rng.shuffle(self.rows)
 
     @property
     def code(self) -> str:
@@ -99,7 +101,8 @@ class PlantedBug:
 
     def _code(self, spoilt: set[int]) -> str:
         lines = [self.SPOILT[n] if n in spoilt else line for n, line in enumerate(self.LINES)]
-        return "\n".join(["def parse(text: str) -> float:", *(f"    {line}" for line in lines), ""])
+        head = ["def parse(text: str) -> float:", "    if text.isdigit():", "        return float(text)"]
+        return "\n".join([*head, *(f"    {line}" for line in lines), ""])
 
     def answer(self, messages: Messages, sample: str = "") -> str:
         """The optimizer's LM."""
