@@ -34,9 +34,11 @@ class Span:
         repairs: What was repaired: re-asks, replaced characters.
         finish_reason: How an LM call's reply ended, as in ``Completion``; empty for other spans.
         parameters: Addresses of the parameters that took part.
-        model: Model that answered, for an LM call.
+        asked: Recorded name of the model that was asked, for an LM call.
+        model: Model that answered, as its provider names it, for an LM call.
         usage: Tokens, for an LM call.
         cost: Dollars, or ``None`` where unknown.
+        started: Seconds from the start of the run to that of this span, by a monotonic clock.
         seconds: Duration by a monotonic clock.
         cached: A store answered.
         where: For an op that failed, its source with the line to blame marked, as far as it is known.
@@ -60,9 +62,11 @@ class Span:
     repairs: tuple[str, ...] = ()
     finish_reason: str = ""
     parameters: tuple[str, ...] = ()
+    asked: str = ""
     model: str = ""
     usage: Usage | None = None
     cost: float | None = None
+    started: float = 0.0
     seconds: float = 0.0
     cached: bool = False
     taken: str | int | None = None

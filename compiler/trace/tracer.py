@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from operator import attrgetter
 from typing import TypeAlias, Union
@@ -46,11 +46,12 @@ class Record:
         children: Records opened under this one, in no particular order.
         origin: What the inputs were made from.
         controls: What decided that the call ran.
+        started: When it was opened, by a monotonic clock.
     """
 
     __slots__ = (
         "_count",
-        "_started",
+        "asked",
         "cached",
         "children",
         "controls",
@@ -72,6 +73,7 @@ class Record:
         "repairs",
         "reply",
         "seconds",
+        "started",
         "taken",
         "usage",
         "where",
@@ -104,6 +106,7 @@ class Record:
         self.controls = controls
         self.parameters = parameters
         self.messages = messages
+        self.asked = model
         self.model = model
         self.output: JSON = None
         self.error = ""
@@ -118,7 +121,7 @@ class Record:
         self.seconds = 0.0
         self.children: list[Record] = []
         self._count = itertools.count()
-        self._started = time.perf_counter()
+        self.started = time.perf_counter()
 
     def add(self, child: Record) -> Record:
         """Put ``child`` under this record."""
@@ -143,12 +146,12 @@ class Record:
     def end(self, output: object) -> None:
         """The call gave ``output``."""
         self.output = snapshot(output)
-        self.seconds = time.perf_counter() - self._started
+        self.seconds = time.perf_counter() - self.started
 
     def fail(self, error: BaseException) -> None:
         """The call raised ``error``."""
         self.error = f"{type(error).__name__}: {error}"
-        self.seconds = time.perf_counter() - self._started
+        self.seconds = time.perf_counter() - self.started
 
 
 class Recorder:
@@ -163,16 +166,24 @@ class Recorder:
         self.program = program
         self.root: Record | None = root or Record("program", program)
         self.trace: Trace | None = None
+        self._tell: list[Callable[[Trace], None]] = []
+
+    def when_finished(self, tell: Callable[[Trace], None]) -> None:
+        """Have ``tell`` called with the trace when the run has ended; it may not raise."""
+        self._tell.append(tell)
 
     def finish(self) -> Trace:
         """The trace, when the run has ended. Spans stand in program order; the same run gives the same trace."""
         if self.root is None:
             raise RuntimeError(f"the run of {self.program!r} has been finished before")
         placed = _in_program_order(self.root)
+        began = self.root.started
         self.root = None  # the records are as large as the trace
         numbers = {id(record): number for number, (record, _) in enumerate(placed)}
-        spans = tuple(_span(number, record, parent, numbers) for number, (record, parent) in enumerate(placed))
+        spans = tuple(_span(number, record, parent, numbers, began) for number, (record, parent) in enumerate(placed))
         self.trace = Trace(program=self.program, spans=spans)
+        for tell in self._tell:
+            tell(self.trace)
         return self.trace
 
 
@@ -193,7 +204,7 @@ def _in_program_order(root: Record) -> list[tuple[Record, int | None]]:
 _order_of = attrgetter("order")
 
 
-def _span(number: int, record: Record, parent: int | None, numbers: Mapping[int, int]) -> Span:
+def _span(number: int, record: Record, parent: int | None, numbers: Mapping[int, int], began: float) -> Span:
     return Span(
         id=number,
         parent=parent,
@@ -212,9 +223,11 @@ def _span(number: int, record: Record, parent: int | None, numbers: Mapping[int,
         repairs=record.repairs,
         finish_reason=record.finish_reason,
         parameters=record.parameters,
+        asked=record.asked,
         model=record.model,
         usage=record.usage,
         cost=record.cost,
+        started=record.started - began,
         seconds=record.seconds,
         cached=record.cached,
         taken=record.taken,
@@ -283,8 +296,15 @@ def trace() -> Iterator[Tracer]:
     ()
     """
     tracer = Tracer()
+    with collect(tracer):
+        yield tracer
+
+
+@contextlib.contextmanager
+def collect(tracer: Tracer) -> Iterator[None]:
+    """Have ``tracer`` told of all program runs inside the block, as ``trace()`` has one of its own."""
     token = _collecting.set((*_collecting.get(), tracer))
     try:
-        yield tracer
+        yield
     finally:
         _collecting.reset(token)

@@ -35,7 +35,7 @@ def shape(found: Trace) -> list[tuple[int | None, str, str, tuple[int, ...]]]:
 
 
 def timeless(found: Trace) -> list[Span]:
-    return [dataclasses.replace(span, seconds=0.0) for span in found.spans]
+    return [dataclasses.replace(span, started=0.0, seconds=0.0) for span in found.spans]
 
 
 def everything() -> Graph:
