@@ -187,11 +187,12 @@ def call_program(
         return POISON
     low.needs_place()
     known: dict[Ref, Ref] = {}
-    for node in graph.inputs:
-        code = named.get(node.slot.name)
+    for given_input in graph.inputs:
+        slot = given_input.slot
+        code = named.get(slot.name)
         if code is None:
-            code = constant(low, ast.copy_location(ast.Name(id=f"{name}.{node.slot.name}"), where), node.slot.default)
-        known[node.results[0]] = edge(low, code, node.slot, f"program {name!r}", where)
+            code = constant(low, ast.copy_location(ast.Name(id=f"{name}.{slot.name}"), where), slot.default)
+        known[given_input.results[0]] = edge(low, code, slot, f"program {name!r}", where)
     renumbering = Renumbering(low.numbers(), known)
     adopted = _Adopted(low, where, renamed)
     for old in graph.nodes[len(graph.inputs) : -1]:

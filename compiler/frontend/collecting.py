@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.code import Code, of_ref
-from treadle.compiler.frontend.inference import Never, classes, element, union
+from treadle.compiler.frontend.inference import DICT, LIST, classes, element, union
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Ref
@@ -66,8 +66,8 @@ class Collector:
 
 def _appended(low: Lowering, before: Code, parts: Ref, kind: Annotation) -> Code:
     if _is_empty(low, before):
-        return of_ref(parts, list[kind])  # type: ignore[valid-type]  # a type at run time
-    whole = list[union([element(before.type), kind])]  # type: ignore[misc]  # a type at run time
+        return of_ref(parts, LIST[kind])
+    whole = LIST[union([element(before.type), kind])]
     return Code(tree=["binary", "+", before.tree, ["ref", parts]], type=whole)
 
 
@@ -82,7 +82,7 @@ def _joined(kind: Any, before: Annotation, part: Annotation) -> Annotation:
     if kind is not dict:
         return kind[union([element(before), element(part)])]
     pairs = [getattr(given, "__args__", None) or (Any, Any) for given in (before, part)]
-    return dict[union(pair[0] for pair in pairs), union(pair[1] for pair in pairs)]  # type: ignore[misc]
+    return DICT[union(pair[0] for pair in pairs), union(pair[1] for pair in pairs)]
 
 
 def collectors(low: Lowering, tree: ast.For, live: frozenset[str]) -> list[Collector] | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.code import POISON, Code, names_of
-from treadle.compiler.frontend.inference import Never, element, is_hashable, members, widened
+from treadle.compiler.frontend.inference import DICT, element, is_hashable, members, widened
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.frontend.targets import pattern
 
@@ -132,7 +132,7 @@ def _as_loop(low: Lowering, tree: Comprehension) -> Code:
 
 
 def _never(kind: Any) -> Annotation:
-    return dict[Never, Never] if kind is dict else kind[Never]
+    return DICT[Never, Never] if kind is dict else kind[Never]
 
 
 def _place(made: ast.AST, at: ast.AST) -> None:

@@ -20,12 +20,22 @@ import pydantic
 from treadle.compiler.annotations import Annotation, assignable
 
 NONE: Annotation = type(None)
+LIST: Any = list
+DICT: Any = dict
+TUPLE: Any = tuple
+SET: Any = set
+"""Classes as values, to make types of while the program runs."""
 SCALARS = (str, int, float, bool, NONE)
+
+
+def origin_of(annotation: Annotation) -> Any:
+    """``typing.get_origin``, whose own hints say too little."""
+    return get_origin(annotation)
 
 
 def bare(annotation: Annotation) -> Annotation:
     """The type without ``Annotated`` and type aliases; ``None`` as its class."""
-    if get_origin(annotation) is Annotated:
+    if origin_of(annotation) is Annotated:
         return bare(get_args(annotation)[0])
     if annotation is None:
         return NONE
@@ -36,7 +46,7 @@ def bare(annotation: Annotation) -> Annotation:
 def members(annotation: Annotation) -> tuple[Annotation, ...]:
     """The parts of a union, flat; another type alone."""
     annotation = bare(annotation)
-    if get_origin(annotation) in (Union, types.UnionType):
+    if origin_of(annotation) in (Union, types.UnionType):
         return tuple(part for given in get_args(annotation) for part in members(given))
     return (annotation,)
 
@@ -68,14 +78,14 @@ def _same(one: Annotation, other: Annotation) -> bool:
 
 def _covers(wide: Annotation, narrow: Annotation) -> bool:
     """Whether ``wide`` is the plain class of the literals in ``narrow``."""
-    return get_origin(narrow) is Literal and {type(value) for value in get_args(narrow)} == {wide}
+    return origin_of(narrow) is Literal and {type(value) for value in get_args(narrow)} == {wide}
 
 
 def widened(annotation: Annotation) -> Annotation:
     """Literals as the classes of their values: what a new value is of."""
     parts: list[Annotation] = []
     for member in members(annotation):
-        if get_origin(member) is Literal:
+        if origin_of(member) is Literal:
             parts.extend(dict.fromkeys(type(value) for value in get_args(member)))
         else:
             parts.append(member)
@@ -87,14 +97,14 @@ def settled(annotation: Annotation) -> Annotation:
     if annotation is Never:
         return Any
     args = get_args(annotation)
-    if not args or get_origin(annotation) is Literal:
+    if not args or origin_of(annotation) is Literal:
         return annotation
     if Never in args:
-        return get_origin(annotation)
+        return origin_of(annotation)
     made = tuple(settled(part) for part in args)
     if made == args:
         return annotation
-    return union(made) if get_origin(annotation) in (Union, types.UnionType) else get_origin(annotation)[made]
+    return union(made) if origin_of(annotation) in (Union, types.UnionType) else origin_of(annotation)[made]
 
 
 def without_none(annotation: Annotation) -> Annotation:
@@ -108,7 +118,7 @@ def classes(annotation: Annotation) -> tuple[Annotation, ...]:
     for member in members(widened(annotation)):
         if member is NONE or member is Never:
             continue
-        origin = get_origin(member) or member
+        origin = origin_of(member) or member
         found.append(origin if isinstance(origin, type) else Any)
     return tuple(dict.fromkeys(found))
 
@@ -127,7 +137,7 @@ def is_scalar(annotation: Annotation) -> bool:
 def is_hashable(annotation: Annotation) -> bool:
     """Whether values of the type are known to be hashable."""
     annotation = bare(annotation)
-    if get_origin(annotation) is tuple:
+    if origin_of(annotation) is tuple:
         return all(is_hashable(part) for part in get_args(annotation) if part is not ...)
     return all(
         member in SCALARS or _is_enum(member) or _is_hashable_tuple(member) for member in members(widened(annotation))
@@ -135,7 +145,7 @@ def is_hashable(annotation: Annotation) -> bool:
 
 
 def _is_hashable_tuple(annotation: Annotation) -> bool:
-    return get_origin(annotation) is tuple and is_hashable(annotation)
+    return origin_of(annotation) is tuple and is_hashable(annotation)
 
 
 def is_immutable(annotation: Annotation) -> bool:
@@ -172,7 +182,7 @@ def element(annotation: Annotation) -> Annotation:
 
 
 def _element(member: Annotation) -> Annotation:
-    origin, args = get_origin(member) or member, get_args(member)
+    origin, args = origin_of(member) or member, get_args(member)
     if origin is str:
         return str
     if origin is range:
@@ -192,7 +202,7 @@ def item(annotation: Annotation, index: object = None) -> Annotation:
 
 
 def _item(member: Annotation, index: object) -> Annotation:
-    origin, args = get_origin(member) or member, get_args(member)
+    origin, args = origin_of(member) or member, get_args(member)
     if origin is str:
         return str
     if origin is tuple and args:
@@ -222,10 +232,10 @@ def sliced(annotation: Annotation) -> Annotation:
 
 
 def _sliced(member: Annotation) -> Annotation:
-    origin = get_origin(member) or member
+    origin = origin_of(member) or member
     if origin in (str, list):
         return member
-    return tuple[element(member), ...] if origin is tuple else Any  # type: ignore[misc]  # a type at run time
+    return TUPLE[element(member), ...] if origin is tuple else Any
 
 
 def sorted_fields(kind: type) -> list[tuple[str, Annotation]]:
@@ -265,13 +275,13 @@ def binary(op: str, left: Annotation, right: Annotation) -> Annotation:
 def _binary(op: str, left: Annotation, right: Annotation) -> Annotation:
     if left in _NUMBERS and right in _NUMBERS:
         return _number(op, left, right)
-    left_class, right_class = get_origin(left) or left, get_origin(right) or right
+    left_class, right_class = origin_of(left) or left, origin_of(right) or right
     if left is str:
         return str if op == "%" or (op == "+" and right is str) or (op == "*" and right in (int, bool)) else Any
     if left in (int, bool) and op == "*" and right_class in (str, list):
         return right
     if left_class is list and right_class is list and op == "+":
-        return list[union([element(left), element(right)])]  # type: ignore[misc]  # a type at run time
+        return LIST[union([element(left), element(right)])]
     if left_class is list and right in (int, bool) and op == "*":
         return left
     if left_class is tuple and right_class is tuple and op == "+":
@@ -283,8 +293,8 @@ def _binary(op: str, left: Annotation, right: Annotation) -> Annotation:
 
 def _joined(left: Sequence[Annotation], right: Sequence[Annotation]) -> Annotation:
     if ... in left or ... in right or not left or not right:
-        return tuple[union(part for part in (*left, *right) if part is not ...), ...]  # type: ignore[misc]
-    return tuple[(*left, *right)]  # type: ignore[misc]  # a type at run time
+        return TUPLE[union(part for part in (*left, *right) if part is not ...), ...]
+    return TUPLE[(*left, *right)]
 
 
 def _number(op: str, left: Annotation, right: Annotation) -> Annotation:
@@ -314,13 +324,13 @@ def of_value(value: object) -> Annotation:
     """The type of a constant from outside the program; ``Any`` where its parts have no type in common."""
     kind = type(value)
     if isinstance(value, list | set | frozenset) and kind in (list, set, frozenset):
-        return kind[union(map(of_value, value))] if value else kind  # type: ignore[valid-type]
+        return kind[union(map(of_value, value))] if value else kind
     if kind is tuple:
-        return tuple[tuple(map(of_value, typing.cast(tuple[object, ...], value)))] if value else tuple  # type: ignore[misc]
+        return TUPLE[tuple(map(of_value, typing.cast(TUPLE[object, ...], value)))] if value else tuple
     if isinstance(value, dict) and kind is dict:
         if not value:
             return dict
-        return dict[union(map(of_value, value)), union(map(of_value, value.values()))]  # type: ignore[misc]
+        return DICT[union(map(of_value, value)), union(map(of_value, value.values()))]
     return NONE if value is None else kind
 
 
@@ -335,7 +345,7 @@ def fits(source: Annotation, target: Annotation) -> bool:
 
 
 def _literals_fit(one: Annotation, other: Annotation) -> bool:
-    if get_origin(one) is Literal and get_origin(other) is Literal:
+    if origin_of(one) is Literal and origin_of(other) is Literal:
         return not set(get_args(one)).isdisjoint(get_args(other))
     return False
 
@@ -345,7 +355,7 @@ def awaited(annotation: Annotation) -> Annotation:
     args = get_args(annotation)
     return (
         args[-1]
-        if get_origin(annotation) in (collections.abc.Coroutine, collections.abc.Awaitable) and args
+        if origin_of(annotation) in (collections.abc.Coroutine, collections.abc.Awaitable) and args
         else annotation
     )
 

@@ -189,11 +189,8 @@ def lower_raise(low: Lowering, tree: ast.Raise) -> None:
     """``raise Error(…)``: an op that raises."""
     call = tree.exc
     function, args = (call.func, call) if isinstance(call, ast.Call) else (call, None)
-    try:
-        kind = static(low, function) if function is not None else None
-    except NotStatic:
-        kind = None
-    if tree.cause is not None or not (isinstance(kind, type) and issubclass(kind, Exception)):
+    kind = _exception(low, function)
+    if kind is None or tree.cause is not None:
         low.refuse(tree, "`raise` of anything but a new exception of a known class")
         return
     given = arguments(low, args) if args is not None else Arguments([], {})
@@ -206,6 +203,15 @@ def lower_raise(low: Lowering, tree: ast.Raise) -> None:
         return
     where = tree.exc if tree.exc is not None else ast.copy_location(ast.Constant(value=None), tree)
     call_op(low, op_of(_raiser(kind), name=f"raise {kind.__name__}"), given, where)
+
+
+def _exception(low: Lowering, tree: ast.expr | None) -> type[Exception] | None:
+    """The exception class an expression names."""
+    try:
+        found = None if tree is None else static(low, tree)
+    except NotStatic:
+        return None
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
 
 
 def _raiser(kind: type[Exception]) -> Callable[..., None]:

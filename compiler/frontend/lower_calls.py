@@ -150,9 +150,10 @@ def _method(low: Lowering, tree: ast.Call, *, awaited: bool) -> Code:
             return made
     generator = tree.args[0] if len(tree.args) == 1 and isinstance(tree.args[0], ast.GeneratorExp) else None
     if tree.func.attr == "join" and generator is not None:
+        whole = tree.func.value
         separator, parts = low.in_order(
-            [lambda: low.expr(tree.func.value), lambda: read_all(low, generator, simple=False, hashed=False)]
-        )  # type: ignore[attr-defined]
+            [lambda: low.expr(whole), lambda: read_all(low, generator, simple=False, hashed=False)]
+        )
         return call_method(low, tree, separator, [parts])
     receiver = low.expr(tree.func.value)
     if receiver.poisoned:

@@ -11,7 +11,7 @@ from treadle.compiler.frontend.branches import NOWHERE
 from treadle.compiler.frontend.carried import CarriedLoop
 from treadle.compiler.frontend.code import Code, const, of_ref
 from treadle.compiler.frontend.collecting import Collector, collectors
-from treadle.compiler.frontend.inference import element, members
+from treadle.compiler.frontend.inference import LIST, element, members
 from treadle.compiler.frontend.liveness import Loops
 from treadle.compiler.frontend.lowering import Lowering
 from treadle.compiler.frontend.state import FALL
@@ -74,7 +74,7 @@ def _map(low: Lowering, tree: ast.For, items: Code, source: Ref, found: Sequence
             nodes=tuple(block),
         )
     low.env = kept
-    types = [list[code.type] for code in codes]
+    types = [LIST[code.type] for code in codes]
     results = low.add_as(id, nodes.Map, types, tree, items=source, body=region, bound=items.most)
     for collector, code, result in zip(found, codes, results, strict=True):
         collector.collect(low, result, code.type, tree)

@@ -63,7 +63,7 @@ def _codes(low: Lowering, plain: list[ast.expr], first: Code | None) -> list[Cod
     if first is None:
         return low.exprs(trees)
     given = first
-    return low.in_order([lambda: given, *((lambda tree=tree: low.expr(tree)) for tree in trees[1:])])  # type: ignore[misc]
+    return low.in_order([lambda: given, *((lambda tree=tree: low.expr(tree)) for tree in trees[1:])])
 
 
 def _given(name: str, types: list[Annotation]) -> list[Annotation]:
@@ -135,7 +135,7 @@ def call_method(low: Lowering, tree: ast.Call, receiver: Code, given: list[Code]
     if given is None:
         trees = [part.value if isinstance(part, ast.Starred) else part for part in tree.args]
         parts = [(lambda part=part: low.expr(part)) for part in (*trees, *(word.value for word in words))]
-        receiver, *codes = low.in_order([lambda: receiver, *parts])  # type: ignore[misc, has-type]
+        receiver, *codes = low.in_order([lambda: receiver, *parts])
     else:
         codes = given
     if receiver.poisoned or any(code.poisoned for code in codes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Never, get_args
 
 from treadle.compiler.annotations import Annotation, type_name
 from treadle.compiler.frontend.apply import Arguments, call_op
@@ -13,8 +13,9 @@ from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import POISON, Code, const, is_scalar, names_of
 from treadle.compiler.frontend.comprehensions import lower_comprehension, lower_generator
 from treadle.compiler.frontend.inference import (
+    DICT,
     NONE,
-    Never,
+    TUPLE,
     bare,
     binary,
     classes,
@@ -101,7 +102,7 @@ def _display(form: str, kind: Any) -> Expression:
 def _tuple(low: Lowering, tree: ast.Tuple) -> Code:
     trees, codes, kinds = _parts(low, tree.elts)
     starred = any(isinstance(part, ast.Starred) for part in tree.elts)
-    kind: Annotation = tuple[union(kinds), ...] if starred else (tuple[tuple(kinds)] if kinds else tuple[()])  # type: ignore[misc]
+    kind: Annotation = TUPLE[union(kinds), ...] if starred else (TUPLE[tuple(kinds)] if kinds else TUPLE[()])
     size = None if starred else len(trees)
     poisoned = any(code.poisoned for code in codes)
     return Code(tree=["tuple", *trees], type=kind, names=names_of(codes), most=size, least=size or 0, poisoned=poisoned)
@@ -126,7 +127,7 @@ def _dict(low: Lowering, tree: ast.Dict) -> Code:
             trees.append([first.tree, second.tree])
             keys.append(widened(first.type))
             values.append(second.type)
-    kind = dict[union(keys), union(values)] if trees else dict[Never, Never]  # type: ignore[misc]  # types at run time
+    kind = DICT[union(keys), union(values)] if trees else DICT[Never, Never]
     poisoned = any(code.poisoned for code in codes)
     return Code(tree=["dict", *trees], type=kind, fresh=True, names=names_of(codes), poisoned=poisoned)
 

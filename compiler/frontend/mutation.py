@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, names_of
 from treadle.compiler.frontend.functions import function_code, is_function
-from treadle.compiler.frontend.inference import binary, classes, element, is_immutable, item, union
+from treadle.compiler.frontend.inference import DICT, binary, classes, element, is_immutable, item, union
 from treadle.compiler.frontend.liveness import CHANGING
 from treadle.compiler.frontend.operators import OPERATORS
 from treadle.compiler.frontend.state import Binding
@@ -176,7 +176,7 @@ def _augment_item(low: Lowering, tree: ast.AugAssign, target: ast.Subscript, op:
 
 def _changed_type(kind: Annotation, method: str, given: list[Annotation]) -> Annotation:
     """The type of the collection after the change."""
-    base = classes(kind)[0] if classes(kind) else Any
+    base: Any = classes(kind)[0] if classes(kind) else Any
     args = get_args(kind)
     if base is dict:
         return _changed_dict(kind, args, method, given)
@@ -191,9 +191,9 @@ def _changed_type(kind: Annotation, method: str, given: list[Annotation]) -> Ann
 def _changed_dict(kind: Annotation, args: tuple[Any, ...], method: str, given: list[Annotation]) -> Annotation:
     keys, values = args if len(args) == 2 else (Any, Any)
     if method in ("__setitem__", "setdefault") and len(given) == 2:
-        return dict[union([keys, given[0]]), union([values, given[1]])]  # type: ignore[misc]  # a type at run time
+        return DICT[union([keys, given[0]]), union([values, given[1]])]
     if method == "update" and given and len(get_args(given[0])) == 2:
-        return dict[union([keys, get_args(given[0])[0]]), union([values, get_args(given[0])[1]])]  # type: ignore[misc]
+        return DICT[union([keys, get_args(given[0])[0]]), union([values, get_args(given[0])[1]])]
     return kind if method in ("clear", "discard") else dict
 
 

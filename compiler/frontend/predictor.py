@@ -90,7 +90,7 @@ class PredictorFunction(Generic[P, R]):
 
     @overload
     def acall(
-        self: PredictorFunction[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+        self: PredictorFunction[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, T]: ...
     @overload
     def acall(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
@@ -155,7 +155,7 @@ class PredictorFunction(Generic[P, R]):
         if not name.isidentifier():
             msg = f"{self.name}.copy({name!r}): the name has to be a Python identifier"
             raise DeclarationError(msg)
-        made = cast(PredictorFunction[P, R], object.__new__(type(self)))
+        made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         made.name = made.__name__ = name
         made.signature = self.signature.with_name(name)  # the output keeps its name, so prompts stay the same
@@ -212,7 +212,7 @@ class Reading(Generic[P, R]):
 
     @overload
     def acall(
-        self: Reading[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+        self: Reading[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, T]: ...
     @overload
     def acall(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...

@@ -18,6 +18,9 @@ import pydantic
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.inference import (
+    DICT,
+    LIST,
+    TUPLE,
     Rule,
     element,
     is_known,
@@ -58,7 +61,7 @@ def _first(types: Sequence[Annotation]) -> Annotation:
 
 
 def _list(types: Sequence[Annotation]) -> Annotation:
-    return list[element(types[0])] if types else list  # type: ignore[misc]  # a type at run time
+    return LIST[element(types[0])] if types else list
 
 
 def _collection(kind: Any) -> Rule:
@@ -66,7 +69,7 @@ def _collection(kind: Any) -> Rule:
 
 
 def _tuple(types: Sequence[Annotation]) -> Annotation:
-    return tuple[element(types[0]), ...] if types else tuple  # type: ignore[misc]  # a type at run time
+    return TUPLE[element(types[0]), ...] if types else tuple
 
 
 def _extreme(types: Sequence[Annotation]) -> Annotation:
@@ -89,11 +92,11 @@ def _round(types: Sequence[Annotation]) -> Annotation:
 
 
 def _enumerate(types: Sequence[Annotation]) -> Annotation:
-    return list[tuple[int, element(types[0])]] if types else Any  # type: ignore[misc]  # a type at run time
+    return LIST[TUPLE[int, element(types[0])]] if types else Any
 
 
 def _zip(types: Sequence[Annotation]) -> Annotation:
-    return list[tuple[tuple(map(element, types))]] if types else list  # type: ignore[misc]  # a type at run time
+    return LIST[TUPLE[tuple(map(element, types))]] if types else list
 
 
 def _dict(types: Sequence[Annotation]) -> Annotation:
@@ -103,7 +106,7 @@ def _dict(types: Sequence[Annotation]) -> Annotation:
     if getattr(given, "__origin__", given) is dict:
         return given
     pair = element(given)
-    return dict[item(pair, 0), item(pair, 1)]  # type: ignore[misc]  # a type at run time
+    return DICT[item(pair, 0), item(pair, 1)]
 
 
 def _next(types: Sequence[Annotation]) -> Annotation:
@@ -119,13 +122,13 @@ _RESULTS: Mapping[str, Rule] = {
     "dict": _dict,
     "divmod": lambda types: tuple[int, int] if all(t is int for t in map(widened, types)) else Any,
     "enumerate": _enumerate,
-    "filter": lambda types: list[element(types[1])] if len(types) > 1 else list,  # type: ignore[misc]
+    "filter": lambda types: LIST[element(types[1])] if len(types) > 1 else list,
     "float": _always(float),
     "frozenset": _collection(frozenset),
     "int": _always(int),
     "len": _always(int),
     "list": _list,
-    "map": lambda types: list[types[0]] if types else list,  # type: ignore[misc, valid-type]
+    "map": lambda types: LIST[types[0]] if types else list,
     "max": _extreme,
     "min": _extreme,
     "next": _next,
@@ -202,11 +205,11 @@ def _get(receiver: Annotation, types: Sequence[Annotation]) -> Annotation:
 
 
 def _most_common(receiver: Annotation, types: Sequence[Annotation]) -> Annotation:
-    return list[tuple[element(receiver), int]]  # type: ignore[misc]  # a type at run time
+    return LIST[TUPLE[element(receiver), int]]
 
 
 def _items(receiver: Annotation, types: Sequence[Annotation]) -> Annotation:
-    return list[tuple[_key_and_value(receiver)]]  # type: ignore[misc]  # a type at run time
+    return LIST[TUPLE[_key_and_value(receiver)]]
 
 
 _METHOD_RULES: Mapping[str, Callable[[Annotation, Sequence[Annotation]], Annotation]] = {
@@ -215,12 +218,12 @@ _METHOD_RULES: Mapping[str, Callable[[Annotation, Sequence[Annotation]], Annotat
     "get": _get,
     "intersection": lambda receiver, types: receiver,
     "items": _items,
-    "keys": lambda receiver, types: list[element(receiver)],  # type: ignore[misc]  # a type at run time
+    "keys": lambda receiver, types: LIST[element(receiver)],
     "model_copy": lambda receiver, types: receiver,
     "most_common": _most_common,
     "symmetric_difference": lambda receiver, types: receiver,
     "union": lambda receiver, types: receiver,
-    "values": lambda receiver, types: list[item(receiver)],  # type: ignore[misc]  # a type at run time
+    "values": lambda receiver, types: LIST[item(receiver)],
 }
 
 VIEWS = frozenset({"items", "keys", "values"})

@@ -14,6 +14,7 @@ from treadle.compiler.frontend.code import Code, const, is_scalar
 from treadle.compiler.frontend.inference import of_value
 from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.graph import nodes
+from treadle.compiler.graph.nodes import Node
 from treadle.compiler.signature import Slot
 from treadle.compiler.values import dump
 
@@ -93,7 +94,7 @@ def constant(low: Lowering, tree: ast.expr, value: object) -> Code:
         if read != value or type(read) is not type(value):
             return low.refuse(tree, _no_constant(name, value))
         low.report.constants[name] = data
-        node = nodes.Const(id=low.new_id(), types=(kind,), value=data, line=getattr(tree, "lineno", None))
+        node: Node = nodes.Const(id=low.new_id(), types=(kind,), value=data, line=getattr(tree, "lineno", None))
         known = low.constants[name] = (node, kind)
         low.types[node.results[0]] = kind
         low.written[node.results[0]] = node

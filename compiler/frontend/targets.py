@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, pattern_of
-from treadle.compiler.frontend.inference import element, item
+from treadle.compiler.frontend.inference import LIST, TUPLE, element, item
 from treadle.compiler.frontend.mutation import set_item
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _unpack(low: Lowering, target: ast.Tuple | ast.List, code: Code, where: ast.
     if pattern is None or _refused_twice(low, target, names):
         return
     low.share(code.names)
-    whole = low.kept(Code(tree=["unpack", pattern_of(pattern), code.tree], type=tuple[tuple(kinds)]), where)
+    whole = low.kept(Code(tree=["unpack", pattern_of(pattern), code.tree], type=TUPLE[tuple(kinds)]), where)
     for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         fresh = getattr(kind, "__origin__", None) is list and _is_star(target, name)
         low.bind(name, Code(tree=["item", whole.tree, ["const", index]], type=kind, fresh=fresh), where)
@@ -78,7 +78,7 @@ def _pattern(low: Lowering, target: ast.expr, kind: Annotation, names: list[str]
             return len(names)
         case ast.Starred(value=ast.Name(id=name)):
             names.append(name)
-            kinds.append(list[element(kind)])  # type: ignore[misc]  # a type at run time
+            kinds.append(LIST[element(kind)])
             return ("*", len(names))
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             made = [_pattern(low, part, _part_type(kind, parts, i), names, kinds) for i, part in enumerate(parts)]
