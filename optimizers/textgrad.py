@@ -54,7 +54,7 @@ CRITICISE = Predictor(
             _text("about", "What to criticise: an input, or the variables of the step."),
         ),
         outputs=(_text("criticism", "How it has to be different for the feedback to be met."),),
-        instruction="Criticise what you are asked about, so that the step's output meets the feedback. Do not rewrite it.",
+        instruction="Criticise what you are asked about, so that the output meets the feedback. Do not rewrite it.",
     ),
     temperature=_TEMPERATURE,
 )
@@ -131,10 +131,11 @@ class TextGrad:
         backward = _Backward(problem, [problem.runs[n] for n in sorted(worst)])
         backward.walk(ask, key)
         variables = [v for v in problem.variables if v.parameter.kind != "demos" and backward.criticisms.get(v.owner)]
-        changes = {
-            v.name: self._rewritten(ask, v, problem, predictors, backward.criticisms[v.owner], key) for v in variables
-        }
-        values = {name: value for name, value in changes.items() if value is not None}
+        values: dict[str, Any] = {}
+        for variable in variables:
+            value = self._rewritten(ask, variable, problem, predictors, backward.criticisms[variable.owner], key)
+            if value is not None:
+                values[variable.name] = value
         if not values:
             return Proposal(rejected="no variable was criticised, or no new value fitted its schema")
         try:
@@ -170,6 +171,10 @@ class TextGrad:
         return None if value is None else dump(value)
 
 
+_Edge = tuple[int, Span, int | None, dict[str, str]]
+"""Number of the run, the span, the span it read or ``None`` for its variables, what to ask."""
+
+
 class _Backward:
     """Criticism on its way back through runs; all runs take each step back together."""
 
@@ -178,13 +183,10 @@ class _Backward:
         self.runs = runs
         self.criticisms: dict[str, list[str]] = {}
         self._said: list[dict[int, list[str]]] = [{} for _ in runs]
-        self._left = [
-            [number for number in run.spans if run.span(number).kind != "program" or number == 0] for run in runs
-        ]
+        self._left = [[n for n in run.spans if n and run.span(n).kind != "program"] for run in runs]
         for number, run in enumerate(runs):
             notes = [line for note in run.notes if not note.about and (line := _line(note.score, note.text))]
             self._hand_back(number, 0, notes)
-            self._left[number].remove(0)
 
     def walk(self, ask: Ask, key: str) -> None:
         """Hand criticism back until it has reached every step."""
@@ -197,7 +199,7 @@ class _Backward:
                     self._arrived(number, span, target, text)
             wave += 1
 
-    def _edges(self, number: int) -> list[tuple[int, Span, int | None, dict[str, str]]]:
+    def _edges(self, number: int) -> list[_Edge]:
         """What to ask of the next span of a run: of each value it read, and of its variables (``None``)."""
         if not self._left[number]:
             return []
@@ -213,10 +215,10 @@ class _Backward:
             return []
         context = self._context(span, said)
         behind = [n for n in run.reads.get(span.id, ()) if n in run.spans and run.span(n).kind != "program"]
-        edges: list[tuple[int, Span, int | None, dict[str, str]]] = [
-            (number, span, n, {**context, "about": f"the input that {self.problem.place_of(run, n)} gave"})
-            for n in behind
-        ]
+        edges: list[_Edge] = []
+        for n in behind:
+            about = f"the input that {self.problem.place_of(run, n)} gave"
+            edges.append((number, span, n, {**context, "about": about}))
         mine = [v for v in self.problem.variables if v.owner == span.predictor]
         if mine:
             about = "\n".join(f"variable {v.name}: {clip(shown_value(v), _VALUE)}" for v in mine)
