@@ -21,7 +21,7 @@ The tree says whose fault it was and so what to do about it::
     │   └── DefinitiveLMError             the same request will fail again: never retried
     │       ├── AuthenticationFailed      401, 403
     │       ├── RequestRefused            400, 404, content filter
-    │       ├── ContextTooLong            the prompt does not fit the model
+    │       │   └── ContextTooLong        the prompt does not fit the model
     │       └── ReplyTruncated            cut by max_tokens
     ├── ReplyError (ValueError)           the reply does not fit the signature, also after the re-ask
     ├── CodeError (RuntimeError)          generated code raised, broke its limits, or gave what JSON cannot hold
