@@ -196,7 +196,7 @@ def lower_raise(low: Lowering, tree: ast.Raise) -> None:
     given = arguments(low, args) if args is not None else Arguments([], {})
     if given is None or given.poisoned:
         return
-    if getattr(builtins, kind.__name__, None) is kind and not given.keywords:
+    if vars(builtins).get(kind.__name__) == kind and not given.keywords:
         refs = [("0", low.ref(const(kind.__name__), tree))]
         refs += [(str(index + 1), low.ref(code, tree)) for index, code in enumerate(given.positional)]
         low.add(nodes.Op, [type(None)], tree, op=f"{LIBRARY_PREFIX}raise", inputs=tuple(refs))

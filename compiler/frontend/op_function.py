@@ -15,7 +15,7 @@ from treadle.compiler.graph.parameters import Parameter
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 Self = TypeVar("Self")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a program that is only declared does not pay for what runs 
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 Self = TypeVar("Self")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a program that is only declared does not pay for what runs 
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 Self = TypeVar("Self")
 
@@ -366,6 +366,11 @@ class Program(Generic[P, R]):
         if instance is None or not isinstance(self.declaration, FromFunction):
             return self
         return Program(self.declaration.of_instance(instance), self.binding)
+
+    def _repr_html_(self) -> str:
+        from treadle.compiler.frontend.card import card
+
+        return card(self)
 
     def __repr__(self) -> str:
         return f"<program {self.name}({self.signature.takes()})>"
