@@ -39,7 +39,7 @@ clean: ## remove the environment and every cache
 
 $(VENV)/.for-demo: WHAT = .
 $(VENV)/.for-test: WHAT = .[test]
-$(VENV)/.for-dev: WHAT = .[test,dev]
+$(VENV)/.for-dev: WHAT = .[test,dev,otel]
 $(VENV)/.for-bench: WHAT = .[bench]
 $(VENV)/.for-%: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time takes a minute or so."

@@ -6,7 +6,8 @@ background, so that it can be read whatever the page around it looks like.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from treadle.compiler.escape import xml
@@ -24,7 +25,7 @@ Content: TypeAlias = "str | Markup"
 
 Attribute: TypeAlias = "str | int | float | bool | None"
 
-_VOID = frozenset({"br", "hr", "meta"})
+_VOID = frozenset({"br", "hr", "img", "meta"})
 
 
 def markup(content: Content) -> Markup:
@@ -57,7 +58,9 @@ def _attribute(name: str, value: Attribute) -> str:
         return ""
     if value is True:
         return f" {name}"
-    return f' {name}="{f"{value:g}" if isinstance(value, float) else markup(str(value))}"'
+    if isinstance(value, float):
+        return f' {name}="{value:g}"'
+    return f' {name}="{markup(value if isinstance(value, str) else str(value))}"'
 
 
 def told(text: str, limit: int = 0) -> Markup:
@@ -108,6 +111,23 @@ def _words(caption: Content) -> Content:
 def details(summary: Content, *content: Content, opened: bool = False) -> Markup:
     """What unfolds."""
     return element("details", element("summary", summary), *content, open=opened)
+
+
+def figures(values: Mapping[str, str]) -> Markup:
+    """A few large numbers with their names."""
+    pairs = [element("div", element("dt", name), element("dd", value)) for name, value in values.items()]
+    return element("dl", *pairs, class_="figures")
+
+
+def picture(svg: str, words: str) -> Markup:
+    """An SVG as an image: its style stays its own, and no script in it could run.
+
+    Args:
+        svg: The document.
+        words: What it shows, for who cannot see it.
+    """
+    data = base64.b64encode(svg.encode("utf-8", "backslashreplace")).decode()
+    return element("img", alt=words, src=Markup(f"data:image/svg+xml;base64,{data}"))
 
 
 def section(title: str, *content: Content, note: Content = "") -> Markup:

@@ -117,6 +117,11 @@ class Evaluation:
             lines.append(f"  {len(self.failures)} runs failed, counted as 0; the first: {first.failure}")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from treadle.compiler.study.evaluation_card import card
+
+        return card(self)
+
 
 def evaluate(
     program: Program[Any, Any],

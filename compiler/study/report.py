@@ -9,7 +9,6 @@ from pathlib import Path
 
 from treadle.compiler.artifact.diff import Diff
 from treadle.compiler.canonical import JSON
-from treadle.compiler.html import Markup
 from treadle.compiler.study.clean import clean
 from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate
@@ -151,7 +150,7 @@ class Report:
 
         write(self, Path(path))
 
-    def _repr_html_(self) -> Markup:
+    def _repr_html_(self) -> str:
         from treadle.compiler.study.report_page import card
 
         return card(self)

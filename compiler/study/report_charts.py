@@ -126,7 +126,7 @@ def curve_chart(points: Sequence[Point], tried: Sequence[Tried], winner: str, sc
     parts = [*_axes(x, y, low - pad, high + pad, max(points[-1].calls, 1), scale)]
     parts += [
         _line(_LEFT, y(start), _RIGHT, y(start), "zero"),
-        _text(_RIGHT, y(start) - 5, f"start {scale.score(start)}", "end"),
+        _text(_LEFT + 4, y(start) - 6, f"start {scale.score(start)}"),
     ]
     most = max((one.n for one in shown), default=1)
     parts += [_dot(one, x(one.at or 0), y(start + (one.gain or 0.0)), most, winner, scale) for one in reversed(shown)]

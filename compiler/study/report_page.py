@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from treadle.compiler.artifact.diff import Change
-from treadle.compiler.html import Markup, details, element, fragment, joined, page, section, table, told
+from treadle.compiler.html import Markup, details, element, figures, fragment, joined, page, section, table, told
 from treadle.compiler.study.gate import Comparison
 from treadle.compiler.study.report_charts import differences_chart, interval_chart
 from treadle.compiler.study.report_examples import Judged, split_up
@@ -76,7 +76,7 @@ class _Page(SearchPart):
             element("span", found.verdict, class_="badge good" if good else "badge"),
             f" on {found.n} {where(found)}; {consequence(self.report, found)}.",
         )
-        yield _figures(
+        yield figures(
             {
                 "before": scale.score(found.start),
                 "after": scale.score(found.winner),
@@ -167,11 +167,6 @@ class _Page(SearchPart):
         said = (text for text in (side.feedback, side.failure) if text)
         parts += [element("div", told(text, limit), class_="muted", dir="auto") for text in said]
         return joined(parts)
-
-
-def _figures(values: Mapping[str, str]) -> Markup:
-    pairs = [element("div", element("dt", name), element("dd", value)) for name, value in values.items()]
-    return element("dl", *pairs, class_="figures")
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

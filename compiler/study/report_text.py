@@ -65,7 +65,7 @@ def _verdict(report: Report, scale: Scale) -> Iterator[str]:
 
 def where(found: Comparison) -> str:
     """What the verdict rests on."""
-    return "held-out folds of the examples" if found.cross_fitted else "examples the search never saw"
+    return "examples, each by what was chosen without it" if found.cross_fitted else "examples the search never saw"
 
 
 def consequence(report: Report, found: Comparison) -> str:

@@ -105,3 +105,8 @@ class Trace:
         costs = [span.cost for span in self.calls()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
+
+    def _repr_html_(self) -> str:
+        from treadle.compiler.trace.card import card
+
+        return card(self)
