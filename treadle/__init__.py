@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from treadle.compiler.frontend.decorators import predict as predict
     from treadle.compiler.frontend.decorators import program as program
     from treadle.compiler.frontend.program import Program as Program
+    from treadle.compiler.frontend.trainable import Parameter as Parameter
     from treadle.compiler.lm.lm import LM as LM
     from treadle.compiler.lm.scripted import Scripted as Scripted
     from treadle.compiler.prompt.demo import Demo as Demo
+    from treadle.compiler.runtime.isolate import Isolated as Isolated
     from treadle.compiler.runtime.session import context as context
     from treadle.compiler.study.budget import Budget as Budget
     from treadle.compiler.study.data import Source
@@ -62,8 +64,10 @@ _HOMES: Mapping[str, str] = {
     "Diff": "artifact.diff",
     "Evaluation": "study.evaluate",
     "Event": "study.events",
+    "Isolated": "runtime.isolate",
     "LM": "lm.lm",
     "Optimizer": "study.optimizer",
+    "Parameter": "frontend.trainable",
     "Program": "frontend.program",
     "Report": "study.report",
     "Score": "study.metric",
@@ -88,6 +92,8 @@ _HOMES: Mapping[str, str] = {
             "AuthenticationFailed",
             "BudgetExhausted",
             "CaptureError",
+            "CodeError",
+            "CodeRefused",
             "ConfigurationError",
             "ConnectionLost",
             "ContextTooLong",
@@ -123,7 +129,9 @@ OPTIMIZERS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bootstrap", "BootstrapFewShot"),
     "labeled": ("labeled", "LabeledFewShot"),
     "mipro": ("mipro", "MIPRO"),
+    "optoprime": ("optoprime", "OptoPrime"),
     "random_search": ("random_search", "RandomSearch"),
+    "textgrad": ("textgrad", "TextGrad"),
 }
 """Optimizers by the name ``compile`` takes: file under ``treadle.optimizers``, class."""
 
