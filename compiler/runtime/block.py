@@ -135,8 +135,9 @@ class Block:
         Raises:
             BaseException: What the action that fails first in program order raised.
         """
-        if len(self.actions) == 1:
-            await self._only(self.actions[0], frame, scope)
+        if len(self.actions) == 1 or scope.run.session.in_order:
+            for action in self.actions:
+                await self._only(action, frame, scope)
         elif self.actions:
             await _Schedule(self, frame, scope).run()
 

@@ -59,6 +59,9 @@ class _Turns(RegionAction):
 
     body: Block
 
+    def _overlaps(self, scope: Scope) -> bool:
+        return self.body.overlaps and not scope.run.session.in_order
+
     def _gather(self, frame: Frame, record: Record | None, turns: Sequence[Frame]) -> None:
         if record is not None:
             record.taken = len(turns)
@@ -109,7 +112,7 @@ class RunMap(_Turns):
     async def _enter(self, frame: Frame, scope: Scope, record: Record | None) -> None:
         items = frame.values[self.items]
         turns: list[Frame] = []
-        if self.body.overlaps:
+        if self._overlaps(scope):
             failure = _each(items, lambda element: turns.append(self._turn(frame, element, len(turns))))
             await self._together(turns, scope, record)
             if failure is not None:
@@ -166,7 +169,7 @@ class RunReplicate(_Turns):
     async def _enter(self, frame: Frame, scope: Scope, record: Record | None) -> None:
         origins: Sequence[Origin] | None = None if frame.origins is None else ()
         turns = [self.body.enter((), frame, origins) for _ in range(self.count)]
-        if self.body.overlaps:
+        if self._overlaps(scope):
             await self._together(turns, scope, record)
         else:
             for index, turn in enumerate(turns):

@@ -35,6 +35,7 @@ class Session:
         candidate: The parameters' values.
         stubs: Ops that stand in for those of the same name: in a search, for ops with effects.
         executor: What runs the candidate's code, in a process of its own.
+        in_order: Nothing overlaps: everything runs one after the other, in program order.
     """
 
     lm: LM | None = None
@@ -45,6 +46,7 @@ class Session:
     candidate: Candidate = dataclasses.field(default_factory=Candidate)
     stubs: Mapping[str, Op] = dataclasses.field(default_factory=dict)
     executor: Executor = DEFAULT
+    in_order: bool = False
 
     def lm_for(self, predictor: str, model: str | None = None) -> LM:
         """The LM that answers a call of ``predictor``.
@@ -109,6 +111,7 @@ class Session:
             candidate=_merged(self.candidate, outer.candidate),
             stubs={**self.stubs, **outer.stubs},
             executor=outer.executor if self.executor is DEFAULT else self.executor,
+            in_order=self.in_order or outer.in_order,
         )
 
 

@@ -144,6 +144,10 @@ class StudyCaller:
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            if flight.task.cancelled() and _goes_on():
+                raise StudyError("the study was closed while the call was on its way") from None
+            raise
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():  # cancelled, and nobody else wants it
@@ -207,6 +211,12 @@ class StudyCaller:
         await self.drain()
 
 
+def _goes_on() -> bool:
+    """Whether the running task itself is not being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
 def _stopping(error: LMError) -> StudyError:
     advice = "give a key that works" if isinstance(error, AuthenticationFailed) else "see to the provider"
     return StudyError(
@@ -244,6 +254,10 @@ class Scope:
         for charge in charges:
             if charge.key not in self._ledger.charged.keys:
                 self._hold.used += charge.amount
+
+    def recall(self, key: str) -> Reply | None:
+        """The reply that is stored under ``key``."""
+        return self._caller.stored(key)
 
     def judging(self) -> Judge:
         """The caller for LM calls of a metric on the job's result."""
@@ -307,6 +321,28 @@ class Scope:
         self.charges.append(Charge(key, role, reply.charge))
         if stored:
             self._caller.from_store[role] += 1
+
+
+class Recall:
+    """The caller of a run that is made again: it gives what the job's calls gave, and sends nothing."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.charges: list[Charge] = []
+        self._scope = scope
+
+    async def __call__(self, lm: LM, request: Request) -> Completion:
+        """The stored completion.
+
+        Raises:
+            LMError: The provider had refused for good.
+            StudyError: There is none: the run asks for something else than the first time.
+        """
+        reply = self._scope.recall(request.key)
+        if reply is None:
+            msg = f"the reply to {request.sample or 'a call'!r} is not stored"
+            raise StudyError(msg)
+        self.charges.append(Charge(request.key, self._scope.role, reply.charge))
+        return reply.deliver()
 
 
 class Judge:

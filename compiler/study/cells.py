@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from treadle.compiler.canonical import JSON, canonical, digest
@@ -13,10 +13,11 @@ from treadle.compiler.errors import ConfigurationError, StudyError
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller, Completion, Request, Usage
-from treadle.compiler.study.caller import Charge, Scope
+from treadle.compiler.study.caller import Charge, Recall, Scope
 from treadle.compiler.study.data import Example
+from treadle.compiler.study.effects import Effects, keeping
 from treadle.compiler.study.events import Events
-from treadle.compiler.study.failure import headline, story
+from treadle.compiler.study.failure import headline, is_of_the_run, story
 from treadle.compiler.study.metric import Score
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.runner import Ran, Runner
@@ -59,6 +60,11 @@ class Sampled:
             StudyError: The call may not be made.
         """
         return await self._caller(lm, dataclasses.replace(request, sample=f"{self._prefix}/{request.sample}"))
+
+
+def _sampled(caller: Caller, cell: Cell) -> Caller:
+    """The caller of a cell's calls: those of a further replicate are samples of their own."""
+    return Sampled(caller, f"replicate {cell.replicate}") if cell.replicate else caller
 
 
 class Cells:
@@ -124,7 +130,10 @@ class Cells:
 
     async def _run(self, cell: Cell, scope: Scope, row: dict[str, JSON] | None, traces: bool) -> Outcome:
         """Run the program, and the metric unless the cell is stored and only its trace is wanted."""
-        ran = await self._ran(cell, scope)
+        with keeping(Effects(self._store, cell.key, self._events.warn)):
+            ran = await self._ran(cell, scope)
+        if ran.in_order is not None and scope.calls and self._store.mode != "off":
+            ran = await self._in_order(cell, ran, ran.in_order, scope)
         if row is None:
             row = await self._scored(cell, ran, scope)
         else:
@@ -151,16 +160,31 @@ class Cells:
         return trace_from_json(json.loads(text)["trace"])
 
     async def _ran(self, cell: Cell, scope: Scope) -> Ran:
-        caller: Caller = Sampled(scope, f"replicate {cell.replicate}") if cell.replicate else scope
         try:
-            ran = await self._runner.run(cell.candidate, cell.example.inputs, caller)
-        except Exception as error:
+            ran = await self._runner.run(cell.candidate, cell.example.inputs, _sampled(scope, cell))
+        except BaseException as error:
+            if not is_of_the_run(error):
+                raise
             ran = Ran(error=error)
         if scope.stopped is not None:
             raise scope.stopped
         if isinstance(ran.error, StudyError | ConfigurationError):
             raise ran.error
         return ran
+
+    async def _in_order(self, cell: Cell, ran: Ran, again: Callable[[Caller], Awaitable[Ran]], scope: Scope) -> Ran:
+        """A failed run as it is without overlap, from the store: its trace and charges do not depend on timing.
+
+        All that stands before the failure in program order has been done, so nothing has to be sent. Where the program
+        is not the same twice the first run stands.
+        """
+        recall = Recall(scope)
+        with keeping(Effects(self._store, cell.key, self._events.warn)):
+            repeated = await again(_sampled(recall, cell))
+        if repeated.error is None or headline(repeated.error) != headline(ran.error or repeated.error):
+            return ran
+        scope.charges, scope.calls = recall.charges, len(recall.charges)
+        return repeated
 
     async def _scored(self, cell: Cell, ran: Ran, scope: Scope) -> dict[str, JSON]:
         score, error = Score(0.0), ran.error
@@ -170,7 +194,9 @@ class Cells:
                 score = await self._judged(cell, ran, scope)
             except (StudyError, ConfigurationError):
                 raise
-            except Exception as raised:
+            except BaseException as raised:
+                if not is_of_the_run(raised):
+                    raise
                 error = raised
         usage, cost = (Usage(0, 0), None) if ran.trace is None else (ran.trace.usage, ran.trace.cost)
         return {
@@ -189,9 +215,8 @@ class Cells:
 
     async def _judged(self, cell: Cell, ran: Ran, scope: Scope) -> Score:
         judge = scope.judging()
-        caller: Caller = Sampled(judge, f"replicate {cell.replicate}") if cell.replicate else judge
         try:
-            with self._runner.judging(caller):
+            with self._runner.judging(_sampled(judge, cell)):
                 return await self._scoring.score(cell.example.fields, ran.value, ran.trace, judge)
         except MetricHung as error:
             self._events.warn(f"example {cell.example.id}: {error}")

@@ -85,8 +85,10 @@ class Events:
                 _log.exception("the listener of a study's events failed on %r", kind)
 
     def warn(self, text: str) -> None:
-        """Tell a warning, also to the log and to the report."""
-        self.warnings.setdefault(text)
+        """Tell a warning, also to the log and to the report; what has been told is not told again."""
+        if text in self.warnings:
+            return
+        self.warnings[text] = None
         _log.warning("%s", redact(text))
         self.emit("warning", text=text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 import traceback
 from pathlib import Path
@@ -11,6 +12,17 @@ from treadle.compiler.redact import redact
 FRAMES = 5
 """Most frames of a traceback that are told, innermost last."""
 _LONGEST = 2_000  # characters of an exception's own text
+
+
+def is_of_the_run(error: BaseException) -> bool:
+    """Whether an exception is one that a program or metric raised, ``SystemExit`` and the like included.
+
+    The other kind is the end of the run itself: the task is being cancelled.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return not isinstance(error, GeneratorExit)
 
 
 def headline(error: BaseException) -> str:

@@ -20,6 +20,8 @@ from treadle.compiler.module import expand_step
 from treadle.compiler.runtime.interpreter import run_step
 from treadle.compiler.runtime.scope import current_scope, open_run
 from treadle.compiler.runtime.session import Session
+from treadle.compiler.study.effects import kept_op
+from treadle.compiler.study.failure import is_of_the_run
 from treadle.compiler.study.opening import calls_of, most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.trace.tracer import Tracer
@@ -46,7 +48,8 @@ class ProgramRunner:
         self._program = program
         self._lm = lm
         self._proposer_lm = proposer_lm or lm
-        self._stubs = stubs or {}
+        known = {**program.ops, **(stubs or {})}
+        self._stubs = {**(stubs or {}), **{name: kept_op(op) for name, op in known.items() if op.effects}}
         self._bounds: dict[str, int | None] = {}
 
     def run_calls(self, candidate: Candidate) -> int | None:
@@ -63,9 +66,24 @@ class ProgramRunner:
         """One run of the program under ``candidate``."""
         tracer = Tracer()
         session = Session(lm=self._lm, caller=caller, tracer=tracer, candidate=candidate, stubs=self._stubs)
+        ran = await self._ran(inputs, session)
+        if ran.error is None or self._program.graph is None:
+            return ran
+
+        async def again(caller: Caller) -> Ran:
+            fresh = Tracer()
+            return await self._ran(inputs, dataclasses.replace(session, caller=caller, tracer=fresh, in_order=True))
+
+        return dataclasses.replace(ran, in_order=again)
+
+    async def _ran(self, inputs: Mapping[str, Any], session: Session) -> Ran:
+        tracer = session.tracer
+        assert tracer is not None  # both callers give one
         try:
             value = await self._program.arun(inputs, session)
-        except Exception as error:
+        except BaseException as error:
+            if not is_of_the_run(error):
+                raise
             return Ran(error=error, trace=tracer.traces[0] if tracer.traces else None)
         return Ran(value=value, trace=tracer.traces[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -21,11 +21,14 @@ class Ran:
         value: What the program returned; ``None`` where it failed.
         trace: What it did, also where it failed.
         error: What it raised.
+        in_order: Makes the same run again with nothing overlapping. Of a run that failed, what else had been done by
+            then depends on timing; of this one it does not. ``None`` where nothing overlaps.
     """
 
     value: Any = None  # any value of the program's output type
     trace: Trace | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
+    in_order: Callable[[Caller], Awaitable[Ran]] | None = None
 
 
 class Runner(Protocol):

@@ -10,6 +10,7 @@ meta        format, identity, versions, budget and number of runs of the study
 replies     what an LM answered, or how it refused for good, by the request's key
 cells       what a candidate did on an example: score, feedback, failure, charges
 traces      the trace of a cell, where traces were asked for
+effects     what ops with effects gave in a run of a cell, by their number in it
 attempts    every attempt at a call: written before it is sent, settled after
 journal     what the search asked for, in order
 stops       decisions a rerun must repeat although it could not make them again: time limits, batches that were cut
@@ -33,7 +34,7 @@ from treadle.compiler.errors import ConfigurationError, StudyError
 from treadle.compiler.study import mounts
 from treadle.compiler.study.clean import clean
 
-Table = Literal["meta", "replies", "cells", "traces", "attempts", "journal", "stops"]
+Table = Literal["meta", "replies", "cells", "traces", "effects", "attempts", "journal", "stops"]
 
 Mode = Literal["off", "read", "write", "replay"]
 """How stored answers are used. ``write``: used, and new ones kept. ``read``: used, new ones not kept. ``replay``: used,

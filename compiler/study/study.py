@@ -209,7 +209,6 @@ class Study:
                 "ask": "evaluate",
                 "candidates": [candidate.id for candidate in candidates],
                 "examples": ids,
-                "traces": traces,
                 "replicate": replicate,
             },
             self.budget.seconds,

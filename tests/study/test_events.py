@@ -58,8 +58,8 @@ def test_a_study_tells_what_it_does(tmp_path: Path) -> None:
         s.propose(WRITE, [{"topic": "impossible"}], key="k")
         s.log("round", number=3)
     kinds = [event.kind for event in told]
-    assert kinds == ["opened", "asked", *["cell"] * 4, "settled", "asked", "unfit", "settled", "round"]
-    settled = told[6].fields
+    assert kinds == ["opened", "asked", "candidate", *["cell"] * 4, "settled", "asked", "unfit", "settled", "round"]
+    settled = told[7].fields
     assert (settled["done"], settled["of"]) == (4, 4)
     assert settled["by_role"] == {"task": settled["search"]}
     assert len((tmp_path / "events.jsonl").read_text().splitlines()) == len(told)
