@@ -101,7 +101,8 @@ def compile(
         select: Examples that choose.
         confirm: Examples for the verdict, which the search never sees.
         fields: A field map: new name by the name in the data.
-        study: Folder of the study; ``"auto"`` makes ``studies/<program>-<hash>``, ``None`` keeps it in memory.
+        study: Folder of the study, which gets the program, the winner and the report, too; ``"auto"`` makes
+            ``studies/<program>-<hash>``, ``None`` keeps it in memory.
         mode: How stored answers are used.
         seed: Of every random number.
         gate: Which winner is emitted: ``"probable"`` (better or probably better), ``"strict"`` (better), ``"report"``
@@ -219,10 +220,8 @@ def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
 
 def _report(job: Job, study: Study, expected: CostEstimate, found: _Found, gate: Gate, folder: Path | None) -> Report:
     return make(
-        study, program=job.program, space=job.space, data=job.data, splits=job.splits, winner=found.winner,
-        comparison=found.comparison, gate=gate, estimate=expected, optimizer=job.optimizer.name,
-        metric=metric_name(job.metric), models=_models(job), warnings=found.warnings,
-        folder="" if folder is None else str(folder),
+        study, job, winner=found.winner, comparison=found.comparison, gate=gate, estimate=expected,
+        models=_models(job), warnings=found.warnings, folder="" if folder is None else str(folder),
     )  # fmt: skip
 
 

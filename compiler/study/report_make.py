@@ -10,9 +10,10 @@ from treadle.compiler.artifact.diff import Diff, compare
 from treadle.compiler.artifact.emit import contents_of
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
-from treadle.compiler.study.data import Data
 from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate
+from treadle.compiler.study.job import Job
+from treadle.compiler.study.metric import metric_name
 from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.report import Objective, Report
 from treadle.compiler.study.report_candidates import groups, tried
@@ -29,17 +30,12 @@ _MOST_WARNINGS = 50
 
 def make(
     study: Study,
+    job: Job,
     *,
-    program: Program[Any, Any],
-    space: ParameterSpace,
-    data: Data,
-    splits: Splits,
     winner: Candidate,
     comparison: Comparison | None,
     gate: Gate,
     estimate: CostEstimate,
-    optimizer: str,
-    metric: str,
     models: Mapping[str, str],
     warnings: Sequence[str],
     folder: str,
@@ -48,28 +44,23 @@ def make(
 
     Args:
         study: Its table, history and spend.
-        program: What was compiled.
-        space: What was searched.
-        data: All examples.
-        splits: Which of them chose and judged, confirm unhidden.
+        job: What was compiled, with what, on which examples.
         winner: The best candidate.
         comparison: The verdict; ``None`` where nothing but the input program was found.
         gate: Which verdicts let the winner through.
         estimate: What was expected.
-        optimizer: Its name.
-        metric: Its name.
         models: The models' names by what they were used for.
         warnings: What the first pass showed.
         folder: Where the study is kept; empty for one in memory.
     """
-    start, table = space.default(), study.table
+    start, table, splits = job.space.default(), study.table, job.splits
     candidates = tried(table, splits.select, start, study.history)
     shown = comparison is not None
     return Report(
-        program=program.name,
-        optimizer=optimizer,
-        metric=metric,
-        seed=study.seed,
+        program=job.program.name,
+        optimizer=job.optimizer.name,
+        metric=metric_name(job.metric),
+        seed=job.seed,
         gate=gate,
         models=models,
         comparison=comparison,
@@ -77,17 +68,23 @@ def make(
         winner=winner.id,
         estimate=estimate,
         spend=study.spend,
-        diff=compare(contents_of(program), contents_of(program.with_candidate(winner))) if shown else Diff(()),
+        diff=_diff(job.program, winner) if shown else Diff(()),
         candidates=candidates,
-        groups=groups(candidates, {address: parameter.kind for address, parameter in space.items()}),
+        groups=groups(candidates, {address: parameter.kind for address, parameter in job.space.items()}),
         curve=curve(study.history, table, start, splits.select),
         stages=stages(study.history),
-        examples=judged(table, start, winner, splits, data) if shown else (),
+        examples=judged(table, start, winner, splits, job.data) if shown else (),
         objectives=_objectives(table, start, winner, splits) if shown else {},
-        importance=importance(candidates, table.candidates, _originals(space)),
+        importance=importance(candidates, table.candidates, _originals(job.space)),
         warnings=tuple(dict.fromkeys((*warnings, *study.warnings)))[:_MOST_WARNINGS],
         folder=folder,
     )
+
+
+def _diff(program: Program[Any, Any], winner: Candidate) -> Diff:
+    """What the winner changes in the program, which may bring values of its own."""
+    values = {**program.candidate.values, **winner.values}
+    return compare(contents_of(program), contents_of(program.with_candidate(Candidate(values=values))))
 
 
 def _originals(space: ParameterSpace) -> dict[str, str]:
