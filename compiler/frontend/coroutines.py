@@ -34,6 +34,7 @@ def awaited_in_place(low: Lowering, body: Sequence[ast.stmt]) -> list[ast.stmt]:
             kept.append(statement)
     for name, value in named.items():
         low.refuse(value, f"the coroutine {name!r} is not awaited right behind")
+        low.forget(frozenset({name}))
     return kept
 
 

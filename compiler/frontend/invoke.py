@@ -113,7 +113,7 @@ def _plain(low: Lowering, tree: ast.Call, found: Any, given: Arguments) -> Code:
     name = name_of(found)
     if getattr(builtins, name, None) is found and name in _SHARING:
         return low.refuse(tree, f"`{name}` reaches what the program shares with the world around it")
-    module = getattr(found, "__module__", None) or ""
+    module = (getattr(found, "__module__", None) or "").lstrip("_")  # `_heapq` is the C part of `heapq`
     if module in _CHANGING_MODULES or (module == "random" and name == "shuffle") or _is_shuffle(found):
         return low.refuse(tree, f"`{ast.unparse(tree.func)}` changes its argument")
     if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):

@@ -34,6 +34,8 @@ def lower_await(low: Lowering, tree: ast.Await) -> Code:
     match tree.value:
         case ast.Call() as call:
             return _call(low, call, awaited=True)
+        case ast.Name() if low.expr(tree.value).poisoned:
+            return POISON
     return low.refuse(tree, f"`await {ast.unparse(tree.value)}`: only calls can be awaited")
 
 

@@ -253,6 +253,10 @@ class Lowering:
         value = dataclasses.replace(kept, names=frozenset(), direct=False, fresh=False)
         self.env[name] = Binding(code=value, owned=code.fresh and classes(code.type) in _COLLECTIONS)
 
+    def forget(self, names: frozenset[str]) -> None:
+        """The values of these locals are not known from here on; a reason has been noted."""
+        self.env.update(dict.fromkeys(names, Binding(code=POISON)))
+
     def temporary(self, what: str) -> str:
         """A name no user can write, for a value lowering needs itself."""
         self._count += 1

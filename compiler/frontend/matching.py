@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from treadle.compiler.frontend.code import POISON
 from treadle.compiler.frontend.state import Binding
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _test(low: Lowering, pattern: ast.pattern, subject: str) -> ast.expr | None:
     low.refuse(pattern, "`match` on the shape of a value, not on values")
     for node in ast.walk(pattern):
         if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-            low.env[node.name] = Binding(code=POISON)
+            low.forget(frozenset({node.name}))
     return ast.copy_location(ast.Constant(value=False), pattern)
 
 

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from treadle.compiler.annotations import Annotation
+from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.code import Code, pattern_of
 from treadle.compiler.frontend.inference import LIST, TUPLE, element, item
 from treadle.compiler.frontend.mutation import set_item
@@ -38,6 +39,7 @@ def assign_in_parts(low: Lowering, target: ast.expr, value: ast.expr) -> bool:
         return False
     codes = [low.kept(code, value) for code in low.exprs(value.elts)]
     if _refused_twice(low, target, [part.id for part in target.elts if isinstance(part, ast.Name)]):
+        low.forget(liveness.stored(target))
         return True
     for part, code in zip(target.elts, codes, strict=True):
         assign(low, part, code, target)
@@ -49,6 +51,7 @@ def _unpack(low: Lowering, target: ast.Tuple | ast.List, code: Code, where: ast.
     kinds: list[Annotation] = []
     pattern = _pattern(low, target, code.type, names, kinds)
     if pattern is None or _refused_twice(low, target, names):
+        low.forget(liveness.stored(target))
         return
     low.share(code.names)
     whole = low.kept(Code(tree=["unpack", pattern_of(pattern), code.tree], type=TUPLE[tuple(kinds)]), where)

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from treadle.compiler.frontend import liveness
-from treadle.compiler.frontend.code import POISON
 from treadle.compiler.frontend.liveness import Loops
-from treadle.compiler.frontend.state import Binding
 
 if TYPE_CHECKING:
     from treadle.compiler.frontend.lowering import Lowering
 
-_UNKNOWN = Binding(code=POISON)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -28,14 +25,14 @@ def unsupported(low: Lowering, statement: ast.stmt) -> None:
     bound = liveness.bound_by(statement)
 
     def block(body: Sequence[ast.stmt]) -> None:
-        low.env.update(dict.fromkeys(bound, _UNKNOWN))
+        low.forget(bound)
         low.statements(body, bound)
 
     low.loops.append(Loops(after=bound, head=bound))
     for body in liveness.blocks(statement):
         low.arm(lambda body=body: block(body))  # type: ignore[misc]
     low.loops.pop()
-    low.env.update(dict.fromkeys(bound, _UNKNOWN))
+    low.forget(bound)
 
 
 def word(tree: ast.AST) -> str:
