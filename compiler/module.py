@@ -33,10 +33,11 @@ INNER = "inner"
 class Module(pydantic.BaseModel):
     """How a step is answered.
 
-    A subclass declares its knobs as fields with ranges (``n: int = Field(5, ge=2, le=15)``), the modules it uses as
-    fields of type ``AnyModule`` (``inner`` for the one it wraps; a field of another name is also the role given to
-    ``g.module``), callables as fields of type ``AnyOp``, and builds its graph. Its docstring states its LM calls as a
-    formula.
+    A subclass declares its knobs as fields with ranges (``n: int = Field(5, ge=2, le=15)``; a text with a
+    ``max_length`` is a knob, too), the modules it uses as fields of type ``AnyModule`` (``inner`` for the one it wraps;
+    a field of another name is also the role given to ``g.module``), callables as fields of type ``AnyOp``, and builds
+    its graph. A dict field holds modules and ops by name; the names are the roles, or, for a field that ``variants``
+    lists, the variants given to ``g.module``. Its docstring states its LM calls as a formula.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -44,9 +45,12 @@ class Module(pydantic.BaseModel):
     name: ClassVar[str]
     """Name in files and addresses: the class name in snake case."""
 
+    variants: ClassVar[tuple[str, ...]] = ()
+    """Dict fields whose modules answer the step itself: variants of its answer, not roles."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         known = _REGISTRY.get(cls.name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             msg = f"two module classes are called {cls.name!r}: {known.__module__} and {cls.__module__}; rename one"
@@ -60,7 +64,10 @@ class Module(pydantic.BaseModel):
                 msg = f"{type(self).__name__} wraps no module; its knobs are {known}"
                 raise DeclarationError(msg)
             knobs[INNER] = inner
-        super().__init__(**knobs)
+        try:
+            super().__init__(**knobs)
+        except pydantic.ValidationError as error:
+            raise DeclarationError(_said(type(self), error)) from None
 
     def build(self, signature: Signature) -> Graph:
         """The graph that answers ``signature``: its inputs are the signature's, its output the signature's value.
@@ -73,6 +80,16 @@ class Module(pydantic.BaseModel):
     def lm_calls(self) -> int | None:
         """LM calls of one step at most, re-asks not counted; ``None`` where there is no bound."""
         raise TypeError(f"{type(self).__name__} does not define lm_calls()")
+
+    def draw(self, signature: Signature) -> str:
+        """The graph that answers ``signature``, as Mermaid text.
+
+        Raises:
+            SignatureError: The module cannot serve the signature.
+        """
+        from treadle.compiler.graph.mermaid import mermaid
+
+        return mermaid(self.build(signature))
 
     def to_json(self) -> dict[str, JSON]:
         """The module as data: its name under ``module``, then its knobs."""
@@ -89,10 +106,10 @@ class Module(pydantic.BaseModel):
     def _knobs(self, at: str) -> Iterator[Parameter]:
         for field, info in type(self).model_fields.items():
             value = getattr(self, field)
-            if isinstance(value, Module):
-                yield from value._knobs(self._inside(at, field))
-            elif (knob := _knob(f"{at}/{self.name}.{field}", info, value)) is not None:
+            if (knob := _knob(f"{at}/{self.name}.{field}", info, value)) is not None:
                 yield knob
+            for key, inner in _modules_in(value):
+                yield from inner._knobs(self._inside(at, field, key))
 
     def tuned(self, at: str, values: Mapping[str, JSON]) -> Module:
         """The module with a candidate's values for its knobs and those of the modules inside it.
@@ -107,11 +124,11 @@ class Module(pydantic.BaseModel):
         changes: dict[str, Any] = {}
         for field in type(self).model_fields:
             value = getattr(self, field)
-            if isinstance(value, Module):
-                inner = value.tuned(self._inside(at, field), values)
-                changes |= {field: inner} if inner is not value else {}
-            elif (address := f"{at}/{self.name}.{field}") in values:
+            if (address := f"{at}/{self.name}.{field}") in values:
                 changes[field] = values[address]
+            inner = {key: one.tuned(self._inside(at, field, key), values) for key, one in _modules_in(value)}
+            if any(inner[key] is not one for key, one in _modules_in(value)):
+                changes[field] = {**value, **inner} if isinstance(value, Mapping) else inner[""]
         if not changes:
             return self
         return _validated(type(self), {field: getattr(self, field) for field in type(self).model_fields} | changes)
@@ -121,14 +138,27 @@ class Module(pydantic.BaseModel):
         found: dict[str, Op] = {}
         for field in type(self).model_fields:
             value = getattr(self, field)
-            if isinstance(value, Module):
-                found |= value.ops()
-            elif isinstance(value, NamedOp) and value.op is not None:
-                found[str(value)] = value.op
+            for _, inner in _modules_in(value):
+                found |= inner.ops()
+            for part in value.values() if isinstance(value, Mapping) else [value]:
+                if isinstance(part, NamedOp) and part.op is not None:
+                    found[str(part)] = part.op
         return found
 
-    def _inside(self, at: str, field: str) -> str:
-        return f"{at}/{self.name}" if field == INNER else f"{at}/{self.name}.{field}"
+    def _inside(self, at: str, field: str, key: str) -> str:
+        """Where the parameters of an inner module are: the address ``g.module`` gives its calls."""
+        if field == INNER:
+            return f"{at}/{self.name}"
+        return f"{at}/{self.name}{':' if field in self.variants else '.'}{key or field}"
+
+
+def _modules_in(value: Any) -> list[tuple[str, Module]]:
+    """The modules a field holds, by key where it is a dict."""
+    if isinstance(value, Module):
+        return [("", value)]
+    if isinstance(value, Mapping):
+        return [(key, part) for key, part in value.items() if isinstance(part, Module)]
+    return []
 
 
 def _knob(address: str, info: FieldInfo, value: Any) -> Parameter | None:
@@ -138,6 +168,9 @@ def _knob(address: str, info: FieldInfo, value: Any) -> Parameter | None:
         return Parameter(address=address, kind="choice", default=value, choices=get_args(kind))
     if kind is bool:
         return Parameter(address=address, kind="choice", default=value, choices=(False, True))
+    longest = _limit(info, "max_length")
+    if kind is str and longest is not None:
+        return Parameter(address=address, kind="text", default=value, max_length=int(longest))
     low, high = _limit(info, "ge"), _limit(info, "le")
     if kind in (int, float) and low is not None and high is not None:
         return Parameter(address=address, kind="number", default=value, low=low, high=high, integer=kind is int)
@@ -180,10 +213,14 @@ def _validated(found: type[Module], fields: Mapping[str, Any]) -> Module:
     try:
         return found.model_validate(fields)
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"module {found.name!r}: {where}: {first['msg']}"
-        raise DeclarationError(msg) from None
+        raise DeclarationError(_said(found, error)) from None
+
+
+def _said(found: type[Module], error: pydantic.ValidationError) -> str:
+    """What is wrong with a module's knobs: the first of it."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"module {found.name!r}: {where}{': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
 def _validate(value: Any) -> Module:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-import pydantic
 from pydantic import Field
 
-from treadle.compiler.graph.build import GraphBuilder, Value
+from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.nodes import Graph
-from treadle.compiler.module import AnyModule, AnyOp, Module, Predict
-from treadle.compiler.signature import Signature, Slot
-from treadle.modules.ops import best, record
-
-JUDGING = "Score from 0 (wrong or useless) to 10 (could not be better) how well the answer does what was asked."
-
-_SCORE = Slot(name="score", annotation=Annotated[int, Field(ge=0, le=10)])
-
-
-def _module_or_op(value: object) -> str:
-    return "module" if isinstance(value, Module | dict) else "op"
-
-
-Judge = Annotated[
-    Annotated[AnyModule, pydantic.Tag("module")] | Annotated[AnyOp, pydantic.Tag("op")],
-    pydantic.Discriminator(_module_or_op),
-]
+from treadle.compiler.module import AnyModule, Module, Predict
+from treadle.compiler.signature import Signature
+from treadle.modules.counting import product, total
+from treadle.modules.judging import Judge, judge_calls, score
+from treadle.modules.ops import best
 
 
 class BestOf(Module):
@@ -60,28 +46,9 @@ class BestOf(Module):
         g = GraphBuilder(self.name, signature)
         hot = self.temperature
         (answers,) = g.replicate(self.n, lambda: g.module(self.inner, signature, g.inputs, temperature=hot))
-        (scores,) = g.map(answers, self._scorer(g, signature), bound=self.n)
+        (scores,) = g.map(answers, lambda answer: score(g, self.judge, signature, answer), bound=self.n)
         return g.finish(g.op(best, [answers, scores], returns=signature.value.annotation))
-
-    def _scorer(self, g: GraphBuilder, signature: Signature) -> Callable[[Value], Value]:
-        judge = self.judge
-        if isinstance(judge, Module):
-            asked = judging(signature)
-            return lambda answer: g.module(judge, asked, {**g.inputs, asked.inputs[-1].name: answer}, role="judge")
-        given = g.op(record, g.inputs)
-        return lambda answer: g.call(str(judge), {"0": answer, "1": given})
 
     def lm_calls(self) -> int | None:
         """``n`` times those of ``inner`` and of the judge."""
-        inner = self.inner.lm_calls()
-        judge = self.judge.lm_calls() if isinstance(self.judge, Module) else 0
-        return None if inner is None or judge is None else self.n * (inner + judge)
-
-
-def judging(signature: Signature) -> Signature:
-    """The signature of the judge of answers to ``signature``: its inputs and the answer, to a score."""
-    names = {slot.name for slot in signature.inputs}
-    name = next(name for name in ("answer", "answer_to_score", "the_answer_to_score") if name not in names)
-    asked = f"{JUDGING}\n\nWhat was asked:\n{signature.instruction}" if signature.instruction else JUDGING
-    answer = Slot(name=name, annotation=signature.value.annotation)
-    return Signature(name="judge", inputs=(*signature.inputs, answer), outputs=(_SCORE,), instruction=asked)
+        return product(self.n, total(self.inner.lm_calls(), judge_calls(self.judge)))

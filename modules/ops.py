@@ -51,6 +51,20 @@ def majority(answers: list[Any], keys: list[Any]) -> Any:
     return next(answer for answer, key in zip(answers, keys, strict=True) if counts[key] == most)
 
 
+@library_op("weighted")
+def weighted(answers: list[Any], keys: list[Any], weights: list[Any]) -> Any:
+    """The answer whose key has the largest weight in all; of equal ones, the one that came first in sample order.
+
+    Raises:
+        ValueError: A weight is not a number.
+    """
+    sums: dict[Any, float] = {}
+    for key, weight in zip(keys, weights, strict=True):
+        sums[key] = sums.get(key, 0.0) + _number(weight)
+    most = max(sums.values())
+    return next(answer for answer, key in zip(answers, keys, strict=True) if sums[key] == most)
+
+
 @library_op("best")
 def best(answers: list[Any], scores: list[Any]) -> Any:
     """The answer with the highest score; of equal ones, the first in sample order.
@@ -58,11 +72,15 @@ def best(answers: list[Any], scores: list[Any]) -> Any:
     Raises:
         ValueError: A score is not a number.
     """
-    for score in scores:
-        if not isinstance(score, int | float) or math.isnan(score):
-            msg = f"a judge returns a number, not {str(score)[:80]!r} of type {type(score).__name__}"
-            raise ValueError(msg)
-    return answers[scores.index(max(scores))]
+    known = [_number(score) for score in scores]
+    return answers[known.index(max(known))]
+
+
+def _number(score: Any) -> float:
+    if not isinstance(score, int | float) or math.isnan(score):
+        msg = f"a judge returns a number, not {str(score)[:80]!r} of type {type(score).__name__}"
+        raise ValueError(msg)
+    return score
 
 
 @library_op("outputs")
@@ -75,3 +93,36 @@ def outputs(record: pydantic.BaseModel, names: Sequence[str]) -> Any:
 def record(**fields: Any) -> dict[str, Any]:
     """The values by name."""
     return fields
+
+
+@library_op("readings")
+def readings(answers: list[Any], reads: str) -> list[list[Any]]:
+    """For each agent of a debate its own answer and a list of those it reads."""
+    count = len(answers)
+    sources = {
+        "all": [[other for other in range(count) if other != agent] for agent in range(count)],
+        "ring": [[(agent + 1) % count] for agent in range(count)],
+        "star": [list(range(1, count)) if agent == 0 else [0] for agent in range(count)],
+    }[reads]
+    return [[answers[agent], [answers[other] for other in seen]] for agent, seen in enumerate(sources)]
+
+
+@library_op("agree")
+def agree(keys: list[Any]) -> bool:
+    """Whether all keys are equal."""
+    return all(key == keys[0] for key in keys)
+
+
+@library_op("worked")
+def worked(before: list[Any], part: str, result: Any) -> list[dict[str, Any]]:
+    """The parts done so far and what came of them, with one more."""
+    return [*before, {"part": part, "result": result}]
+
+
+@library_op("acted")
+def acted(before: list[Any], thought: str, action: Any, seen: Any) -> list[dict[str, Any]]:
+    """What an agent has done so far, with one action more and what it saw."""
+    said = dump(action)
+    assert isinstance(said, Mapping)
+    step = {"thought": thought, **said, "seen": dump(seen)}
+    return [*before, step if "arguments" in said else {"thought": thought, **said}]

@@ -122,7 +122,7 @@ def _computable(annotation: Annotation) -> bool:
         return all(_computable(part) for part in get_args(annotation))
     if origin is dict:
         return get_args(annotation)[0] is str and _computable(get_args(annotation)[1])
-    return annotation in (None, str, list, dict, *_EXACT)
+    return annotation in (None, Any, str, list, dict, *_EXACT)  # of `Any` nothing says that it is not
 
 
 def _enumerable(annotation: Annotation) -> bool:

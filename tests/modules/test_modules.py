@@ -1,77 +1,34 @@
 """What every module promises: its graph, its call formula, its JSON, its addresses."""
 
 import enum
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from treadle.compiler.canonical import JSON
+import treadle.modules
+from tests.modules.any_module import LABEL, SEVERAL, TEXT, any_module, calls, lms, one_of_each, signature_for
+from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ConfigurationError, DeclarationError, SignatureError
-from treadle.compiler.graph import nodes
-from treadle.compiler.graph.nodes import Graph, Node, Predictor
+from treadle.compiler.graph.check import check
+from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import Op, library
+from treadle.compiler.graph.serialize import from_json, to_json
 from treadle.compiler.hints import from_function, from_string
 from treadle.compiler.module import Module, expand_step, module_from_json, registered
 from treadle.compiler.signature import Signature
-from treadle.modules import BestOf, ChainOfThought, Predict, Vote
-
-LABEL = from_string("ticket -> team: Literal['billing', 'shipping']", name="triage", instruction="Choose the team.")
-TEXT = from_string("question -> answer", name="reply", instruction="Reply.")
-SEVERAL = from_string("question -> answer: int, sure: bool", name="several", instruction="Both.")
-
-
-def calls(graph: Graph) -> int:
-    """LM calls of one run, every region entered as often as it can be."""
-    return _calls(graph.nodes)
-
-
-def _calls(inside: tuple[Node, ...]) -> int:
-    total = 0
-    for node in inside:
-        inner = [_calls(region.nodes) for region in node.regions]
-        match node:
-            case nodes.LM():
-                total += 1
-            case nodes.Replicate():
-                total += node.count * sum(inner)
-            case nodes.Map() | nodes.Loop():
-                assert node.bound is not None
-                total += node.bound * sum(inner)
-            case nodes.Branch():
-                total += max(inner)
-    return total
-
-
-def lms(graph: Graph) -> Iterator[nodes.LM]:
-    return (node for _, node in graph.walk() if isinstance(node, nodes.LM))
+from treadle.compiler.space import parameters_of
+from treadle.modules import BestOf, ChainOfThought, Predict, Refine, Route, Summarize, Vote
 
 
 def addresses(module: Module, signature: Signature = LABEL) -> list[str]:
     return [node.address for node in lms(module.build(signature))]
 
 
-def any_module(depth: int = 2) -> st.SearchStrategy[Module]:
-    """Modules of every class, nested, with random knobs."""
-    plain: st.SearchStrategy[Module] = st.sampled_from([Predict(), ChainOfThought()])
-    if depth == 0:
-        return plain
-    inner = any_module(depth - 1)
-    heat = st.none() | st.floats(0.1, 2.0)
-    keys = st.sampled_from(["treadle:value", "treadle:text", "my_key"])
-    judge = inner | st.just("my_judge")
-    return st.one_of(
-        plain,
-        st.builds(lambda i, n, k, t: Vote(i, n=n, key=k, temperature=t), inner, st.integers(2, 15), keys, heat),
-        st.builds(lambda i, n, j, t: BestOf(i, n=n, judge=j, temperature=t), inner, st.integers(2, 15), judge, heat),
-    )
-
-
-@pytest.mark.parametrize("name", ["predict", "chain_of_thought", "vote", "best_of"])
-def test_every_standard_module_is_registered_and_covered_by_the_strategy(name: str) -> None:
-    assert name in registered()
+def test_every_standard_module_is_covered_here() -> None:
+    shipped = {name for name, cls in registered().items() if cls.__module__.startswith("treadle.")}
+    assert {module.name for module in one_of_each()} == shipped
+    assert set(treadle.modules.__all__) == {"Module", *(type(module).__name__ for module in one_of_each())}
 
 
 @given(any_module())
@@ -98,16 +55,55 @@ def test_purposes_are_unique_in_a_step(module: Module) -> None:
 @given(any_module())
 def test_every_knob_can_be_set_by_address(module: Module) -> None:
     for knob in module.knobs("triage"):
-        value = knob.high if knob.kind == "number" else knob.choices[-1]
+        value: JSON = "in words" if knob.kind == "text" else knob.high if knob.kind == "number" else knob.choices[-1]
         assert value is not None
         knob.check(value)
         changed = module.tuned("triage", {knob.address: value})
         assert {k.address: k.default for k in changed.knobs("triage")}[knob.address] == value
 
 
+@given(any_module())
+def test_graphs_are_legal_and_plain_data(module: Module) -> None:
+    graph = module.build(LABEL)
+    check(graph)
+    data = to_json(graph)
+    assert canonical(to_json(from_json(data))) == canonical(data)
+
+
+@given(any_module())
+def test_every_inner_call_is_in_the_parameter_space(module: Module) -> None:
+    predictor = Predictor(signature=LABEL, module=module.to_json())
+    found = {parameter.address for parameter in parameters_of("triage", predictor)}
+    for node in lms(module.build(LABEL)):
+        if node.address != "predict":
+            assert {f"triage/{node.address}.instruction", f"triage/{node.address}.demos"} <= found
+
+
+@pytest.mark.parametrize("module", one_of_each(), ids=lambda module: str(module.name))
+def test_a_module_draws_itself(module: Module) -> None:
+    drawn = module.draw(signature_for(module))
+    assert drawn.startswith("flowchart TD\n")
+    assert drawn.count("LM call") == len(list(lms(module.build(signature_for(module)))))
+
+
+@pytest.mark.parametrize("module", one_of_each(), ids=lambda module: str(module.name))
+def test_a_module_nests_in_any_other_and_keeps_the_steps_text(module: Module) -> None:
+    demo: JSON = {"inputs": {}, "outputs": {signature_for(module).outputs[0].name: "x"}}
+    values: dict[str, JSON] = {"s.instruction": "Tuned.", "s.demos": [demo]}
+    signature = signature_for(module).with_name("s")
+    for nested in (module, Route(arms={"easy": module, "hard": Predict()}), Summarize(Refine(module), field="ticket")):
+        if isinstance(nested, Summarize) and "ticket" not in signature.takes():
+            nested = Refine(module)
+        graph = expand_step("s", Predictor(signature=signature, module=nested.to_json()), values)
+        check(graph)
+        assert calls(graph) == nested.lm_calls()
+        answering = [node for node in lms(graph) if "." not in node.address]
+        assert {(node.signature.instruction, len(node.demos)) for node in answering} == {("Tuned.", 1)}
+
+
 def test_a_module_states_its_formula() -> None:
-    for name in ("predict", "chain_of_thought", "vote", "best_of"):
-        assert "LM calls: " in (registered()[name].__doc__ or "")
+    for module in one_of_each():
+        assert "LM calls: " in (type(module).__doc__ or "")
 
 
 def test_addresses_name_modules_and_roles_and_no_numbers() -> None:
@@ -222,7 +218,7 @@ def test_the_judge_is_an_op_or_a_module() -> None:
 
 def test_the_judge_sees_inputs_answer_and_what_was_asked() -> None:
     _, judge = lms(BestOf().build(from_string("answer -> reply", instruction="Improve it.")))
-    assert [slot.name for slot in judge.signature.inputs] == ["answer", "answer_to_score"]
+    assert [slot.name for slot in judge.signature.inputs] == ["answer", "answer_2"]
     assert judge.signature.instruction.endswith("What was asked:\nImprove it.")
 
 
@@ -237,8 +233,10 @@ def test_a_knob_out_of_range_is_refused() -> None:
     ):
         with pytest.raises(DeclarationError, match=said):
             module_from_json(data)
+    with pytest.raises(DeclarationError, match="module 'vote': n: Input should be greater"):
+        Vote(n=1)
     with pytest.raises(DeclarationError, match="wraps no module"):
-        ChainOfThought(Predict())  # type: ignore[call-arg]  # the mistake under test
+        ChainOfThought(Predict())  # type: ignore[arg-type, misc]  # the mistake under test
 
 
 def step(module: Module | None = None, **fields: Any) -> Predictor:
