@@ -38,6 +38,9 @@ MISSING = _Missing.MISSING
 _PLAIN = (str, int, float, bool)
 
 
+_PLAIN = ((str, "string"), (int, "integer"), (float, "number"), (bool, "boolean"))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Slot:
     """One named, typed field of a signature.
@@ -67,6 +70,9 @@ class Slot:
     @cached_property
     def schema(self) -> Mapping[str, JSON]:
         """JSON Schema of the field's values, with the keywords of ``json_schema.py``."""
+        plain = next((name for kind, name in _PLAIN if self.annotation is kind), None)
+        if plain is not None:  # most fields: pydantic's writer would cost more than the rest of a declaration
+            return {"type": plain}
         try:
             return cast(Mapping[str, JSON], self._adapter.json_schema(schema_generator=SchemaWriter))
         except pydantic.errors.PydanticInvalidForJsonSchema as error:

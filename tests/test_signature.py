@@ -8,6 +8,7 @@ import pytest
 from treadle.compiler.annotations import assignable, labels, type_name
 from treadle.compiler.errors import InputError, SignatureError
 from treadle.compiler.hints import from_function, from_string
+from treadle.compiler.json_schema import SchemaWriter
 from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.values import dump
 
@@ -169,3 +170,9 @@ def test_further_outputs_come_first() -> None:
     signature = from_function(triage).with_outputs(Slot(name="reasoning", annotation=str))
     assert [slot.name for slot in signature.outputs] == ["reasoning", "triage"]
     assert isinstance(signature, Signature)
+
+
+@pytest.mark.parametrize("kind", [str, int, float, bool])
+def test_the_schema_of_a_plain_type_is_the_one_pydantic_writes(kind: type) -> None:
+    written = pydantic.TypeAdapter(kind).json_schema(schema_generator=SchemaWriter)
+    assert Slot(name="field", annotation=kind).schema == written
