@@ -9,7 +9,7 @@ Names are imported when they are first used, so that importing Treadle costs lit
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -288,6 +288,7 @@ def load(
     program: Program[..., Any] | None = None,
     rename: Mapping[str, str] | None = None,
     strict: bool = True,
+    accept_code: Iterable[str] = (),
 ) -> Program[..., Any]:
     """The program in a file that ``compiled.save`` wrote; see ``loads``.
 
@@ -297,7 +298,7 @@ def load(
     import treadle.modules  # noqa: F401  what a file names must be registered
     from treadle.compiler.artifact.load import load as load_file
 
-    return load_file(path, ops=ops, lm=lm, program=program, rename=rename, strict=strict)
+    return load_file(path, ops=ops, lm=lm, program=program, rename=rename, strict=strict, accept_code=accept_code)
 
 
 def loads(
@@ -308,6 +309,7 @@ def loads(
     program: Program[..., Any] | None = None,
     rename: Mapping[str, str] | None = None,
     strict: bool = True,
+    accept_code: Iterable[str] = (),
 ) -> Program[..., Any]:
     """The program in a document. Returns a new program or changes nothing; executes nothing of the document.
 
@@ -318,6 +320,7 @@ def loads(
         program: The program the document's parameters are for; needed in host mode.
         rename: New names of predictors and ops by their names in the document.
         strict: Whether a ``program`` that has changed since is an error.
+        accept_code: Names of ops whose searched code may run, in a process of its own.
 
     Raises:
         ArtifactError: The document is corrupt, hostile, from a later Treadle or for another program; names the path.
@@ -325,7 +328,7 @@ def loads(
     import treadle.modules  # noqa: F401  what a document names must be registered
     from treadle.compiler.artifact.load import loads as load_text
 
-    return load_text(text, ops=ops, lm=lm, program=program, rename=rename, strict=strict)
+    return load_text(text, ops=ops, lm=lm, program=program, rename=rename, strict=strict, accept_code=accept_code)
 
 
 def diff(a: Program[..., Any] | str | Path, b: Program[..., Any] | str | Path) -> Diff:

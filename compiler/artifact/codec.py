@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
 
-from treadle.compiler.artifact import edits
+from treadle.compiler.artifact import edits, tunables
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.document import FORMAT, VERSION, ProgramDocument, validated
 from treadle.compiler.artifact.strict import json_path
@@ -28,7 +28,9 @@ from treadle.compiler.schema import signature_of
 def encode(contents: Contents) -> dict[str, Any]:
     """The document that says what ``contents`` does."""
     changes, parameters = edits.split(contents.candidate.values)
+    tunable = {name: tunables.to_json(found) for name, found in sorted(contents.tunable.items())}
     return {
+        **({"tunable": tunable} if tunable else {}),
         "format": FORMAT,
         "version": VERSION,
         "name": contents.name,
@@ -109,6 +111,7 @@ def _contents(document: ProgramDocument, data: Mapping[str, Any], known: Known |
         models=document.models,
         template=(document.template.id, document.template.hash),
         provenance=document.provenance,
+        tunable={name: tunables.from_json(name, found) for name, found in data.get("tunable", {}).items()},
     )
 
 

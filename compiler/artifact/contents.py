@@ -13,7 +13,7 @@ from treadle.compiler.artifact.document import ModelDocument, Provenance
 from treadle.compiler.errors import ArtifactError
 from treadle.compiler.graph.bind import effective
 from treadle.compiler.graph.nodes import Graph, Predictor
-from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.parameters import Candidate, Parameter
 from treadle.compiler.graph.rewrite import edited
 from treadle.compiler.signature import Signature
 
@@ -35,6 +35,7 @@ class Contents:
         models: How each LM was called, by name.
         template: Id and hash of the chat template.
         provenance: Where it comes from.
+        tunable: Numbers, choices, texts and code that search may change, by name.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Contents:
     models: Mapping[str, ModelDocument]
     template: tuple[str, str]
     provenance: Provenance
+    tunable: Mapping[str, Parameter] = dataclasses.field(default_factory=dict)
 
     def in_force(self, predictor: str) -> Predictor:
         """The predictor with what search has chosen for it."""

@@ -94,12 +94,36 @@ def _program(a: Contents, b: Contents) -> Iterator[Change]:
     yield from _change("", "inputs and output", fields_in_words(a.signature), fields_in_words(b.signature))
     yield from _change("", "predictors", list(a.predictors), list(b.predictors))
     yield from _change("", "ops", _own(a.ops), _own(b.ops))
+    for name in sorted({*a.tunable, *b.tunable}):
+        yield from _tunable(name, a, b)
     yield from _flow(a, b)
     yield from _change("", "model", _maybe(a.model), _maybe(b.model))
     edits = (".edits",)
     yield from _change("", "edits", _values(a.candidate, edits), _values(b.candidate, edits))
     if a.template != b.template:
         yield Change(subject="", what="chat template", lines=(f"- {a.template[0]}", f"+ {b.template[0]}"))
+
+
+def _tunable(name: str, a: Contents, b: Contents) -> Iterator[Change]:
+    """A number, choice, text or code that is in force."""
+    old, new = tunable_rows(name, a), tunable_rows(name, b)
+    what = f"code of {name}" if "code" in (tunable_kind(name, a), tunable_kind(name, b)) else name
+    yield from _text_change("", what, old, new)
+
+
+def tunable_kind(name: str, contents: Contents) -> str:
+    """What kind of value it is; empty where the program has none of that name."""
+    return contents.tunable[name].kind if name in contents.tunable else ""
+
+
+def tunable_rows(name: str, contents: Contents) -> list[str]:
+    """The value in force, as lines."""
+    if name not in contents.tunable:
+        return []
+    value = contents.candidate.values.get(f".{name}", contents.tunable[name].default)
+    if isinstance(value, str):
+        return value.splitlines() if contents.tunable[name].kind == "code" else wrapped(value)
+    return [line(_short(value), 200)]
 
 
 def _own(ops: Sequence[str]) -> list[str]:

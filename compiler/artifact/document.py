@@ -80,6 +80,19 @@ class GraphDocument(Closed):
     nodes: list[dict[str, AnyJson]] = pydantic.Field(description="in program order; kinds and fields: graph/nodes.py")
 
 
+class TunableDocument(Closed):
+    """A number, choice or text that search may change, or an op whose code it may."""
+
+    kind: Literal["number", "choice", "text", "code"]
+    default: AnyJson
+    choices: list[AnyJson] = []
+    low: float | None = None
+    high: float | None = None
+    integer: bool = False
+    max_length: int = pydantic.Field(20_000, ge=1)
+    description: str = ""
+
+
 class RewriteDocument(Closed):
     """One accepted change of the base graph."""
 
@@ -161,6 +174,9 @@ class ProgramDocument(Closed):
     edits: list[RewriteDocument] = pydantic.Field(description="accepted changes of the graph, in order")
     parameters: dict[Name, AnyJson] = pydantic.Field(description="values search has chosen, by address")
     ops: list[Name] = pydantic.Field(description="plain Python functions the program calls")
+    tunable: dict[Name, TunableDocument] = pydantic.Field(
+        {}, description="numbers, choices and texts search may change, and ops whose code it may; by name"
+    )
     model: Name | None = pydantic.Field(description="the LM that answers where a predictor names none")
     models: dict[Name, ModelDocument]
     template: TemplateDocument

@@ -19,6 +19,7 @@ from treadle.compiler.artifact.validity import check_contents, model_names, ops_
 from treadle.compiler.canonical import canonical
 from treadle.compiler.errors import ArtifactError, ConfigurationError
 from treadle.compiler.frontend.source import NoSource, source_hash
+from treadle.compiler.frontend.trainable import parameters_in
 from treadle.compiler.graph.identity import graph_hash
 from treadle.compiler.lm.text import sendable
 from treadle.compiler.prompt.render import TEMPLATE_ID, template_hash
@@ -113,6 +114,7 @@ def contents_of(program: Program[..., Any]) -> Contents:
         models={},
         template=(TEMPLATE_ID, template_hash()),
         provenance=_provenance(program),
+        tunable={found.address[1:]: found for found in parameters_in(list(program.ops.values()))},
     )
     lms = _lms(program)
     models = {name: _decoding(lms.get(name)) for name in sorted(model_names(contents))}

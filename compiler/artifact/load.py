@@ -19,6 +19,7 @@ from treadle.compiler.artifact.document import ModelDocument
 from treadle.compiler.artifact.emit import contents_of
 from treadle.compiler.artifact.rename import renamed
 from treadle.compiler.artifact.strict import MAX_BYTES, read_strictly
+from treadle.compiler.artifact.tunables import check_accepted, ops_from_file
 from treadle.compiler.artifact.validity import check_contents, model_names, ops_used, owner_of
 from treadle.compiler.errors import ArtifactError, ConfigurationError
 from treadle.compiler.frontend.captured import Capture, Captured
@@ -48,13 +49,16 @@ def load(
     program: Program[..., Any] | None = None,
     rename: Mapping[str, str] | None = None,
     strict: bool = True,
+    accept_code: Iterable[str] = (),
 ) -> Program[..., Any]:
     """The program in a file; see ``loads``.
 
     Raises:
         ArtifactError: The file cannot be read, or ``loads`` refuses it.
     """
-    return loads(_bytes_of(path), ops=ops, lm=lm, program=program, rename=rename, strict=strict)
+    return loads(
+        _bytes_of(path), ops=ops, lm=lm, program=program, rename=rename, strict=strict, accept_code=accept_code
+    )
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -74,6 +78,7 @@ def loads(
     program: Program[..., Any] | None = None,
     rename: Mapping[str, str] | None = None,
     strict: bool = True,
+    accept_code: Iterable[str] = (),
 ) -> Program[..., Any]:
     """The program in a document.
 
@@ -90,6 +95,8 @@ def loads(
         rename: New names of predictors and ops by their names in the document.
         strict: Whether a ``program`` that is no longer the one the document was written for is an error. Otherwise
             what still fits is taken, with a warning for the rest.
+        accept_code: Names of ops whose code in the document may run: in a process of its own, never in this one; see
+            ``compiler/runtime/isolate.py``. Code that is not accepted by name is an error.
 
     Raises:
         ArtifactError: The document is corrupt, too large, from a later Treadle or for another program; names the JSON
@@ -102,6 +109,8 @@ def loads(
     _check_template(contents, strict=strict)
     if rename:
         contents = renamed(contents, rename)
+    accepted = check_accepted(contents, accept_code)
+    given = {**ops_from_file(contents, accepted), **given} if program is None else given
     made = _from_document(contents, given) if program is None else _onto(program, contents, given, strict=strict)
     return made if lm is None else _bound(made, contents, lm)
 

@@ -17,7 +17,7 @@ from treadle.compiler.errors import ArtifactError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.identity import graph_hash
 from treadle.compiler.graph.nodes import Graph, Inputs, Node, Predictor
-from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.parameters import Candidate, Parameter
 from treadle.compiler.graph.substitute import with_inner
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
@@ -50,6 +50,7 @@ def renamed(contents: Contents, names: Mapping[str, str]) -> Contents:
         predictors=predictors,
         candidate=Candidate(values=dict(sorted(_value(*item, contents, names) for item in _items(contents)))),
         ops=tuple(sorted(names.get(op, op) for op in contents.ops)),
+        tunable={names.get(name, name): _tunable(found, names) for name, found in contents.tunable.items()},
         program_hash=contents.program_hash if graph is None else graph_hash(graph),
     )
 
@@ -64,12 +65,20 @@ def _check(contents: Contents, names: Mapping[str, str]) -> None:
         if old not in known:
             msg = f"rename: the file has no predictor or op {old!r}; it has {', '.join(known) or 'none'}"
             raise ArtifactError(msg)
+        if old in contents.tunable and contents.tunable[old].kind == "code":
+            msg = f"rename: the code of {old!r} in the file defines a function of that name; compile again"
+            raise ArtifactError(msg)
         if not new.isidentifier() or (new in known and new not in names):
             msg = f"rename: {old!r} cannot be called {new!r}: " + ("that name is taken" if new in known else "no name")
             raise ArtifactError(msg)
     if len(set(names.values())) < len(names):
         msg = "rename: two names become one"
         raise ArtifactError(msg)
+
+
+def _tunable(parameter: Parameter, names: Mapping[str, str]) -> Parameter:
+    name = parameter.field
+    return dataclasses.replace(parameter, address=f".{names.get(name, name)}")
 
 
 def _predictor(predictor: Predictor, old: str, new: str) -> Predictor:
@@ -91,6 +100,8 @@ def _value(address: str, value: JSON, contents: Contents, names: Mapping[str, st
     match = _ADDRESS.fullmatch(address)
     assert match is not None
     old, rest = match["predictor"], match["rest"]
+    if not old and rest[1:] in contents.tunable:
+        return f".{names.get(rest[1:], rest[1:])}", value
     new = names.get(old, old)
     prefix = f".{CONTEXT_PREFIX}"
     if rest.startswith(prefix):

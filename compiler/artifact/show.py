@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from treadle.compiler.artifact.contents import Contents
-from treadle.compiler.artifact.diff import demo_in_words, fields_in_words, in_words, wrapped
+from treadle.compiler.artifact.diff import demo_in_words, fields_in_words, in_words, tunable_kind, tunable_rows, wrapped
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.escape import plain
 from treadle.compiler.graph import nodes
@@ -31,6 +31,12 @@ def _rows(contents: Contents) -> Iterator[str]:
     for name in contents.predictors:
         yield ""
         yield from _predictor(name, contents)
+    for name in contents.tunable:
+        yield ""
+        what = "the code of " if tunable_kind(name, contents) == "code" else ""
+        searched = f".{name}" in contents.candidate.values
+        yield f"{what}{name}{', as search has set it' if searched else ''}"
+        yield from (f"    | {row}" for row in tunable_rows(name, contents))
     yield from _provenance(contents)
 
 

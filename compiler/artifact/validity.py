@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.edits import SWAP
 from treadle.compiler.artifact.strict import json_path
+from treadle.compiler.artifact.tunables import check_tunables
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ArtifactError, TreadleError
 from treadle.compiler.graph import nodes
@@ -40,6 +41,7 @@ def check_contents(contents: Contents) -> None:
     if contents.graph is not None:
         _check_graph(contents.graph, contents)
     _check_edits(contents)
+    check_tunables(contents)
     for name in contents.predictors:
         _check_predictor(name, contents)
     if contents.graph is not None:
@@ -48,10 +50,13 @@ def check_contents(contents: Contents) -> None:
 
 
 def _check_owners(contents: Contents) -> None:
-    """Every value belongs to a predictor."""
+    """Every value belongs to a predictor, or is one of the program's own."""
     for address in contents.candidate.values:
         owner = owner_of(address)
-        if address != EDITS and owner not in contents.predictors:
+        if address.startswith(".") and address != EDITS and address[1:] not in contents.tunable:
+            msg = f"there is no parameter {address[1:]!r}; the program has {', '.join(contents.tunable) or 'none'}"
+            raise ArtifactError(msg, json_path(("parameters", address)))
+        if not address.startswith(".") and owner not in contents.predictors:
             msg = f"there is no predictor {owner!r}; the program has {', '.join(contents.predictors) or 'none'}"
             raise ArtifactError(msg, json_path(("parameters", address)))
 

@@ -77,7 +77,7 @@ def program_of(reference: str, given: Mapping[str, Any]) -> Program[..., Any]:
 
     Args:
         reference: ``app.py:support`` or ``support.json``.
-        given: The command's options: ``lm`` and its settings, and ``ops``, ``host`` and ``lenient`` for a file.
+        given: The command's options: ``lm`` and its settings; for a file ``ops``, ``accept_code``, ``host``, ``lenient``.
 
     Raises:
         ConfigurationError: It names something else, or options that are for files.
@@ -88,10 +88,11 @@ def program_of(reference: str, given: Mapping[str, Any]) -> Program[..., Any]:
     if reference.endswith(".json"):
         program = None if host is None else _program(host)
         return treadle.load(
-            reference, ops=[resolve(op) for op in ops], lm=lm, program=program, strict=not given.get("lenient")
-        )
-    if ops or host:
-        msg = "--op and --program say what a .json file needs; a program from code has its own"
+            reference, ops=[resolve(op) for op in ops], lm=lm, program=program, strict=not given.get("lenient"),
+            accept_code=given.get("accept_code", ()),
+        )  # fmt: skip
+    if ops or host or given.get("accept_code"):
+        msg = "--op, --accept-code and --program say what a .json file needs; a program from code has its own"
         raise ConfigurationError(msg)
     found = _program(reference)
     return found if lm is None else found.bind(lm=lm)

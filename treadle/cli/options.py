@@ -34,6 +34,7 @@ lm = _all(
 
 file = _all(
     click.option("--op", "ops", multiple=True, metavar="REF", help="An op that a .json file needs; may be repeated."),
+    click.option("--accept-code", multiple=True, metavar="NAME", help="An op whose code in a .json file may run."),
     click.option("--program", "host", metavar="REF", help="The program that a .json file's parameters are for."),
     click.option("--lenient", is_flag=True, help="Take what still fits of a file whose --program has changed."),
 )
