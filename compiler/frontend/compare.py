@@ -129,9 +129,11 @@ class _Watch:
         self.ops = {op.name: self._watched(op, stubs.get(op.name, op.function)) for op in program.ops.values()}
 
     def _watched(self, op: Op, function: Callable[..., Any]) -> Op:
+        watched = op.effects and op.function not in (print, input)  # undecorated: the function calls them unseen
+
         def call(*args: Any, **kwargs: Any) -> Any:
             before = _arguments(op, args, kwargs)
-            if op.effects:
+            if watched:
                 self.effects.append((op.name, before))
             try:
                 return function(*args, **kwargs)
@@ -141,7 +143,7 @@ class _Watch:
 
         async def acall(*args: Any, **kwargs: Any) -> Any:
             before = _arguments(op, args, kwargs)
-            if op.effects:
+            if watched:
                 self.effects.append((op.name, before))
             return await function(*args, **kwargs)
 

@@ -6,10 +6,25 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Scope = dict[str, list[str]]
 """Names by type."""
+
+CONSTRUCTS = (
+    "aliasing", "and, or", "any, all", "append", "append loop", "assert", "assignment", "async", "async op",
+    "augmented assignment", "await", "batches", "branch", "break in a block", "captured constant", "chained assignment",
+    "chained comparison", "conditional expression", "constructor", "continue in a block", "continue in an append loop",
+    "dataclass value", "dict comprehension", "dict loop", "dispatch", "display", "early return", "effect",
+    "effect in an expression", "enumerate", "f-string", "failing expression", "filter", "format spec", "gather",
+    "item assignment", "join of a generator", "key function", "list comprehension", "literal step", "loop", "loop else",
+    "match", "method", "nested comprehension", "next of a generator", "op", "optional", "pydantic value", "raise",
+    "rebinding", "return in a block", "return tuple", "set comprehension", "slice", "star unpacking", "step",
+    "sub-program", "sum of a generator", "template", "undecorated op", "unpacking", "walrus", "zip",
+)  # fmt: skip
+"""All constructs a program may use."""
 
 TYPES = ("int", "str", "bool", "strs", "ints", "item", "pair", "some", "counts")
 
@@ -52,7 +67,7 @@ class Writer:
         self.count += 1
         return f"v{self.count}"
 
-    def pick(self, *choices: Any) -> Any:
+    def pick(self, *choices: T) -> T:
         return choices[self.rng.randrange(len(choices))]
 
     def known(self, scope: Scope, kind: str) -> str | None:
@@ -91,7 +106,7 @@ class Writer:
     def statement(self, scope: Scope, depth: int) -> None:
         simple: list[Callable[[Scope, int], None]] = [
             self.assign, self.assign, self.assign, self.augmented, self.unpack, self.append, self.item_assign, self.asserted,
-            self.effect, self.again, self.walrus, self.starred, self.raised,
+            self.effect, self.again, self.walrus, self.starred, self.raised, self.aliased, self.batched,
         ]  # fmt: skip
         deep: list[Callable[[Scope, int], None]] = [
             self.branch, self.branch, self.early, self.mapped, self.looped, self.looped, self.looped, self.matched, self.collect_dict, self.chained,
@@ -108,12 +123,10 @@ class Writer:
     def again(self, scope: Scope, depth: int) -> None:
         """Bind a known name anew."""
         kind = self.pick("int", "str", "strs")
-        name = self.known(scope, kind)
-        if name is None or name in ("text", "n", "words"):
-            return self.assign(scope, depth)
+        name = self.known(scope, kind) or "text"
         self.use("rebinding")
+        kind = "str" if name == "text" else kind
         self.line(depth, f"{name} = {self.expression(scope, kind)}")
-        return None
 
     def walrus(self, scope: Scope, depth: int) -> None:
         inner = self.expression(scope, "int")
@@ -151,7 +164,9 @@ class Writer:
             value = self.expression(scope, "strs")
             self.line(depth, f"{self.bind(scope, 'str')}, {self.bind(scope, 'str')} = {value}")
         elif how == 2:
-            value = f"({self.expression(scope, 'int')}, ({self.expression(scope, 'str')}, {self.expression(scope, 'str')}))"
+            value = (
+                f"({self.expression(scope, 'int')}, ({self.expression(scope, 'str')}, {self.expression(scope, 'str')}))"
+            )
             target = f"{self.bind(scope, 'int')}, ({self.bind(scope, 'str')}, {self.bind(scope, 'str')})"
             whole = self.name()
             self.line(depth, f"{whole} = {value}")
@@ -168,7 +183,9 @@ class Writer:
 
     def fresh(self, scope: Scope, depth: int) -> str:
         """A list the function owns."""
-        value = self.pick("[]", "[]", f"[{self.expression(scope, 'str', 1)}]", f"list({self.expression(scope, 'strs', 1)})")
+        value = self.pick(
+            "[]", "[]", f"[{self.expression(scope, 'str', 1)}]", f"list({self.expression(scope, 'strs', 1)})"
+        )
         name = self.bind(scope, "strs")
         self.line(depth, f"{name} = {value}")
         return name
@@ -184,6 +201,33 @@ class Writer:
                 f"{name}.sort()", f"{name}[0] = {text}", f"{name}.sort(key=len, reverse=True)",
             )  # fmt: skip
             self.line(depth, how)
+
+    def aliased(self, scope: Scope, depth: int) -> None:
+        """Two names for one list, one of them bound anew before it is changed."""
+        self.use("aliasing")
+        name = self.fresh(scope, depth)
+        other = self.bind(scope, "strs")
+        self.line(depth, f"{other} = {name}")
+        if self.rng.random() < 0.8:
+            self.line(depth, f"{name} = [*{name}]")
+        self.line(depth, f"{name}.append({self.expression(scope, 'str', 1)})")
+
+    def batched(self, scope: Scope, depth: int) -> None:
+        """Lists in a list: one is filled, handed over, and begun anew."""
+        self.use("batches")
+        current, done, item = self.name(), self.name(), self.name()
+        items = self.expression(scope, "strs", 1)
+        self.line(depth, f"{current}, {done} = [], []")
+        self.line(depth, f"for {item} in {items}:")
+        inner = self.inner(scope)
+        self.bind(inner, "str", item)
+        self.line(depth + 1, f"{current}.append({self.expression(inner, 'str', 1)})")
+        self.line(depth + 1, f"if len({current}) >= {self.rng.randint(1, 2)}:")
+        self.line(depth + 2, f"{done}.append({current})")
+        if self.rng.random() < 0.9:
+            self.line(depth + 2, f"{current} = []")
+        made = self.bind(scope, "strs")
+        self.line(depth, f"{made} = [w for part in {done} for w in part] + {current}")
 
     def item_assign(self, scope: Scope, depth: int) -> None:
         name = self.bind(scope, "counts")
@@ -302,7 +346,11 @@ class Writer:
         inner = self.inner(scope)
         for name in made:
             inner["strs"].remove(name)
-        self.bind(inner, kind, target.rpartition(" ")[2] if kind == "str" and "enumerate" in items else target.partition(",")[0])
+        self.bind(
+            inner,
+            kind,
+            target.rpartition(" ")[2] if kind == "str" and "enumerate" in items else target.partition(",")[0],
+        )
         if self.rng.random() < 0.4:
             self.line(depth + 1, f"if {self.condition(inner)}:")
             self.line(depth + 2, "continue")
@@ -326,7 +374,11 @@ class Writer:
         target, items, kind = self.items(scope)
         self.line(depth, f"for {target} in {items}:")
         inner = self.inner(scope)
-        self.bind(inner, kind, target.rpartition(" ")[2] if kind == "str" and "enumerate" in items else target.partition(",")[0])
+        self.bind(
+            inner,
+            kind,
+            target.rpartition(" ")[2] if kind == "str" and "enumerate" in items else target.partition(",")[0],
+        )
         self.loops += 1
         self.line(depth + 1, f"{carried} = ({carried} + {self.expression(inner, 'int')}) % 50")
         if self.rng.random() < 0.6:
@@ -374,8 +426,7 @@ class Writer:
         e = self.expression
         if depth > 3:
             return str(self.rng.randint(0, 9))
-        self_how = self.rng.randrange(17)
-        match self_how:
+        match self.rng.randrange(19):
             case 0 | 1:
                 self.use("step")
                 return self.call(f"score({e(scope, 'str', depth)})", f"ascore({e(scope, 'str', depth)})")
@@ -413,6 +464,9 @@ class Writer:
                 return self.pick("LIMIT", "len(NAMES)", "len(TABLE)")
             case 14:
                 return f"{e(scope, 'str', depth)}.count({e(scope, 'str', depth)})"
+            case 16 | 17:
+                self.use("effect in an expression")
+                return f"note({e(scope, 'str', depth)})"
             case 15 if self.is_async:
                 self.use("async op")
                 return f"(await later({e(scope, 'int', depth)}))"
@@ -434,19 +488,27 @@ class Writer:
                 return self.call(f"ask({e(scope, 'str', depth)})", f"aask({e(scope, 'str', depth)})")
             case 3:
                 self.use("f-string")
-                return f"f\"{{{e(scope, 'int', depth)}}} {{{self.simple(scope, 'str')}!r}}\"".replace("'", "'")
+                return f'f"{{{self.simple(scope, "int")}}} {{{self.simple(scope, "str")}!r}} {{score({self.simple(scope, "str")})}}"'
             case 4:
                 self.use("format spec")
-                return f'f"{{{self.simple(scope, "str")}:>{self.rng.randint(1, 9)}}}|{{{self.simple(scope, "int")}:03d}}"'
+                return (
+                    f'f"{{{self.simple(scope, "str")}:>{self.rng.randint(1, 9)}}}|{{{self.simple(scope, "int")}:03d}}"'
+                )
             case 5:
                 self.use("op")
                 return f"glue({e(scope, 'str', depth)}, b={e(scope, 'str', depth)})"
             case 6:
                 self.use("sub-program")
-                return self.call(f"sub({e(scope, 'str', depth)}, {self.rng.randint(1, 4)})", f"asub({e(scope, 'str', depth)})")
+                return self.call(
+                    f"sub({e(scope, 'str', depth)}, {self.rng.randint(1, 4)})", f"asub({e(scope, 'str', depth)})"
+                )
             case 7:
                 self.use("pydantic value")
-                return self.pick(f"{e(scope, 'item', depth)}.name", f"{e(scope, 'item', depth)}.loud()", f"{e(scope, 'item', depth)}.label")
+                return self.pick(
+                    f"{e(scope, 'item', depth)}.name",
+                    f"{e(scope, 'item', depth)}.loud()",
+                    f"{e(scope, 'item', depth)}.label",
+                )
             case 8:
                 self.use("method")
                 return f"{e(scope, 'str', depth)}.{self.pick('upper()', 'strip()', 'title()', 'replace(chr(116), chr(84))')}"
@@ -528,7 +590,7 @@ class Writer:
         if depth > 3:
             return "words"
         match self.rng.randrange(11):
-            case 0:
+            case 6 | 7:
                 self.use("step")
                 return f"many({e(scope, 'str', depth)})"
             case 1 | 2:
@@ -542,10 +604,10 @@ class Writer:
                 return f"[{e(scope, 'str', depth)}, *{e(scope, 'strs', depth)}]"
             case 5:
                 return f"sorted({e(scope, 'strs', depth)}, key={self.pick('len', 'lambda s: s[-1:]')})"
-            case 6:
+            case 0:
                 self.use("set comprehension")
                 return f"sorted({{{self.comprehension(scope, 'str', depth)}}})"
-            case 7:
+            case 10:
                 self.use("captured constant")
                 return self.pick("NAMES", f"TABLE[label({e(scope, 'str', depth)})]", "TABLE['b']")
             case 8:
@@ -554,15 +616,13 @@ class Writer:
                 inner = self.inner(scope)
                 self.bind(inner, "str", name)
                 return f"list({{{name}: {e(inner, 'int', depth)} for {name} in {e(scope, 'strs', depth)}}})"
-            case 9 if self.is_async:
+            case 9 | 0 if self.is_async:
                 self.use("gather")
                 name = self.name()
                 if self.rng.random() < 0.5:
                     return f"(await asyncio.gather(*[aask({name}) for {name} in {e(scope, 'strs', depth)}]))"
                 return f"list(await asyncio.gather(aask({e(scope, 'str', depth)}), aask({e(scope, 'str', depth)})))"
-            case 10:
-                return f"{e(scope, 'item', depth)}.tags"
-        return "words"
+        return f"{e(scope, 'item', depth)}.tags"
 
     def ints_expression(self, scope: Scope, depth: int) -> str:
         self.use("list comprehension")

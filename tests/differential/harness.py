@@ -13,8 +13,8 @@ from treadle.compiler.lm.retry import direct
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.runtime.background import wait
 from treadle.compiler.runtime.session import Session
-from treadle.compiler.signature import shown
 from treadle.compiler.trace.snapshot import snapshot
+from treadle.compiler.values import shown
 
 INPUTS = {"text": "hello", "n": 4, "words": ["one", "two", "three"]}
 

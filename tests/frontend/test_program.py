@@ -128,7 +128,7 @@ def test_a_batch_stops_at_its_first_failure_or_keeps_it() -> None:
     step = treadle.predict("ticket -> answer", name="step")
 
     @treadle.program
-    def one(ticket: str) -> str:
+    def one(ticket: str) -> Any:
         return step(ticket)
 
     rows = [{"ticket": str(number)} for number in range(8)]
@@ -242,7 +242,7 @@ def test_edges_are_checked_at_capture() -> None:
     wants = treadle.predict("names: list[str] -> text", name="wants")
 
     @treadle.program
-    def wrong(text: str) -> str:
+    def wrong(text: str) -> Any:
         number = count(text)
         return wants(number)
 
@@ -252,7 +252,7 @@ def test_edges_are_checked_at_capture() -> None:
         wrong.check()
 
     @treadle.program
-    def missing(text: str) -> str:
+    def missing(text: str) -> Any:
         return wants()
 
     with pytest.raises(GraphError, match="needs the input names"):
@@ -263,7 +263,7 @@ def test_two_predictors_of_one_name_are_refused() -> None:
     one, other = treadle.predict("a -> b", name="same"), treadle.predict("a -> c", name="same")
 
     @treadle.program
-    def both(text: str) -> str:
+    def both(text: str) -> Any:
         return one(text) + other(text)
 
     with pytest.raises(treadle.DeclarationError, match="two predictors named 'same'"):
@@ -272,7 +272,7 @@ def test_two_predictors_of_one_name_are_refused() -> None:
 
 def test_capture_waits_for_what_is_defined_later() -> None:
     @treadle.program
-    def early(text: str) -> str:
+    def early(text: str) -> Any:
         return defined_later(text)
 
     assert early.capture == "graph"

@@ -97,7 +97,7 @@ def unbound_after_a_loop(words: list[str]) -> str:
 
 
 @treadle.program
-def unknown_type(text: str) -> str:
+def unknown_type(text: str) -> Any:
     parts = untyped(text)
     return parts[0].upper()  # host: the type of `parts[0]` is not known
 
