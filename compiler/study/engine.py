@@ -24,6 +24,7 @@ from treadle.compiler.study.events import Events, Listener
 from treadle.compiler.study.history import History
 from treadle.compiler.study.identity import enroll
 from treadle.compiler.study.journal import Journal
+from treadle.compiler.study.lanes import Lanes
 from treadle.compiler.study.ledger import LogicalLedger
 from treadle.compiler.study.lock import FolderLock
 from treadle.compiler.study.metric import Metric
@@ -100,10 +101,10 @@ class Engine:
         self._scored = False  # whether any run was
         self._failures: list[Outcome] = []  # until one was
         self.queue = Queue(self.caller, self.journal)
-        self._lanes = {"task": asyncio.Semaphore(2 * concurrency), "proposer": asyncio.Semaphore(concurrency)}
+        self._lanes = {"task": Lanes(2 * concurrency), "proposer": Lanes(concurrency)}
         self._clock = clock
         self._started_at = clock.monotonic() - self.journal.elapsed()
-        self._closed = False
+        self._closed = self._interrupted = False
         self.events.emit(
             "opened", folder=str(folder or ""), mode=mode, budget=budget.to_json(), run=plan.run, search=plan.number,
             attempts=self.attempts.recovered.attempts, lost=self.attempts.recovered.lost,
@@ -123,10 +124,14 @@ class Engine:
         try:
             return background.wait(coroutine)
         except KeyboardInterrupt:
-            self._interrupt()
+            self.interrupt()
             raise
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """The user has pressed Ctrl-C: send nothing more and let calls in flight end; pressed again, give them up."""
+        if self._interrupted:
+            return
+        self._interrupted = True
         self.caller.stop(StudyError("the study was interrupted; run the same command again to go on"))
         try:
             background.wait(self._end(LAST_WORDS))

@@ -328,6 +328,10 @@ class Study:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(
+            error, KeyboardInterrupt
+        ):  # it may have come between two calls of the study, with batches started
+            self._engine.interrupt()
         self.close()
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,18 +25,37 @@ from treadle.compiler.study.store import Row, Store
 
 
 def run(
-    result: str, url: str, folder: str, *, effects: str = "", at: int = 0, before: bool = False, **settings: Any
+    result: str,
+    url: str,
+    folder: str,
+    *,
+    effects: str = "",
+    at: int = 0,
+    before: bool = False,
+    interrupts: Sequence[int] = (),
+    **settings: Any,
 ) -> None:
-    """Compile, and write what came out to ``result``; but die before or after the ``at``-th commit."""
+    """Compile, and write what came out to ``result``; but die, or get Ctrl-C, at a commit.
+
+    Args:
+        result: A file.
+        url: The provider's.
+        folder: The study's.
+        effects: File to which the op with effects adds.
+        at: The commit at which the process dies; 0 for none.
+        before: Whether it dies before that commit, instead of after it.
+        interrupts: Commits after which the process gets SIGINT, as from Ctrl-C.
+        settings: The rest of ``desk.compiled``'s.
+    """
     os.environ[desk.EFFECTS] = effects
-    commits = _die_at(at, before)
+    commits = _watch(at, before, interrupts)
     done = desk.compiled(url, folder, **settings)
     spend = done.report.spend
     found = {"artifact": dumps(done), "commits": commits(), "sent": spend.sent.calls, "used": spend.search.calls}
     Path(result).write_text(canonical(found))
 
 
-def _die_at(at: int, before: bool) -> Callable[[], int]:
+def _watch(at: int, before: bool, interrupts: Sequence[int]) -> Callable[[], int]:
     commit, count = Store._commit, 0
 
     def counted(self: Store, rows: Sequence[Row]) -> None:
@@ -46,6 +66,8 @@ def _die_at(at: int, before: bool) -> Callable[[], int]:
         commit(self, rows)
         if count == at:
             os.kill(os.getpid(), signal.SIGKILL)
+        for _ in range(interrupts.count(count)):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     Store._commit = counted  # type: ignore[method-assign]  # what it is there for
     return lambda: count
@@ -60,6 +82,8 @@ def main() -> None:
         if not child:
             try:
                 run(**json.loads(line))
+            except KeyboardInterrupt:
+                os._exit(130)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

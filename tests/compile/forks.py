@@ -19,6 +19,7 @@ from treadle.compiler.study.store import FILE, Store
 
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
+INTERRUPTED = 130
 
 
 class Forks:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fake_clock import FakeClock
+from tests.fake_server import FakeServer
 from tests.study.world import IDENTITY, WRITE, Chain, Provider, candidate, rows, study
 from treadle.compiler.errors import (
     BudgetExhausted,
@@ -17,6 +18,7 @@ from treadle.compiler.errors import (
     ServerFault,
     StudyError,
 )
+from treadle.compiler.lm.lm import LM
 from treadle.compiler.study.budget import Amount, Budget
 from treadle.compiler.study.metric import Score
 from treadle.compiler.study.splits import Splits
@@ -521,3 +523,15 @@ def test_a_closed_study_says_so() -> None:
     s.close()
     with pytest.raises(StudyError, match="closed"):
         s.evaluate([A], s.splits.select)
+
+
+def test_ctrl_c_between_two_waits_keeps_the_calls_in_flight(tmp_path: Path) -> None:
+    with FakeServer(reply=lambda request: "yes", gate=5, gate_timeout=1) as server:
+        with pytest.raises(KeyboardInterrupt), study(Chain(LM(server.base_url, model="fake")), folder=tmp_path) as s:
+            s.start([A], s.splits.select)
+            while server.counters().in_flight < 4:
+                pass
+            raise KeyboardInterrupt
+        with study(Chain(LM(server.base_url, model="fake")), folder=tmp_path) as s:
+            s.evaluate([A], s.splits.select)
+            assert s.spend.sent.calls == server.counters().requests == 4
