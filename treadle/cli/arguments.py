@@ -77,7 +77,7 @@ def program_of(reference: str, given: Mapping[str, Any]) -> Program[..., Any]:
 
     Args:
         reference: ``app.py:support`` or ``support.json``.
-        given: The command's options: ``lm`` and its settings; for a file ``ops``, ``accept_code``, ``host``, ``lenient``.
+        given: Its options: ``lm`` and its settings; for a file ``ops``, ``accept_code``, ``host``, ``lenient``.
 
     Raises:
         ConfigurationError: It names something else, or options that are for files.
