@@ -100,12 +100,19 @@ def lm(url: str, **settings: Any) -> treadle.LM:
 
 
 def compiled(
-    url: str, folder: str | None, *, concurrency: int = CONCURRENCY, calls: int | None = 400, **settings: Any
+    url: str,
+    folder: str | None,
+    *,
+    concurrency: int = CONCURRENCY,
+    calls: int | None = 400,
+    tokens: int | None = None,
+    usd: float | None = None,
+    **settings: Any,
 ) -> treadle.Compiled[..., Any]:
     """The compile: small, and with every stage of one."""
-    settings.setdefault("budget", treadle.Budget(calls=calls))
-    settings.setdefault("optimizer", MIPRO(trials=3, demo_sets=2, proposals=1, max_bootstrapped=1, max_labeled=2))
+    optimizer = MIPRO(trials=3, demo_sets=2, proposals=1, max_bootstrapped=1, max_labeled=2)
     return treadle.compile(
-        desk, None, metric, feedback=rows(0, 4), select=rows(10, 6), confirm=rows(20, 4), lm=lm(url), study=folder,
-        concurrency=concurrency, gate="report", seed=1, events=None, **settings,
+        desk, None, metric, optimizer, feedback=rows(0, 4), select=rows(10, 6), confirm=rows(20, 4), lm=lm(url),
+        study=folder, budget=treadle.Budget(calls=calls, tokens=tokens, usd=usd), concurrency=concurrency,
+        gate="report", seed=1, events=None, **settings,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,11 +50,12 @@ class Forks:
 
 
 @contextlib.contextmanager
-def forks(folder: Path, **settings: Any) -> Iterator[Forks]:
+def forks(folder: Path, *, hash_seed: int = 0, **settings: Any) -> Iterator[Forks]:
     """A fork server for the length of the block; ``settings`` hold for every run."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.compile.child"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
     ) as process:  # fmt: skip
         yield Forks(process, folder, settings)
         process.communicate()

@@ -527,11 +527,17 @@ def test_a_closed_study_says_so() -> None:
 
 def test_ctrl_c_between_two_waits_keeps_the_calls_in_flight(tmp_path: Path) -> None:
     with FakeServer(reply=lambda request: "yes", gate=5, gate_timeout=1) as server:
-        with pytest.raises(KeyboardInterrupt), study(Chain(LM(server.base_url, model="fake")), folder=tmp_path) as s:
-            s.start([A], s.splits.select)
-            while server.counters().in_flight < 4:
-                pass
-            raise KeyboardInterrupt
-        with study(Chain(LM(server.base_url, model="fake")), folder=tmp_path) as s:
+        runner = Chain(LM(server.base_url, model="fake"))
+
+        def interrupted() -> None:
+            with study(runner, folder=tmp_path) as s:
+                s.start([A], s.splits.select)
+                while server.counters().in_flight < 4:
+                    pass
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        with study(runner, folder=tmp_path) as s:
             s.evaluate([A], s.splits.select)
             assert s.spend.sent.calls == server.counters().requests == 4
