@@ -18,6 +18,7 @@ from treadle.optimizers.problem import Place, Problem
 Cell = JSON | Mapping[str, JSON]
 Row = Sequence[Cell]
 
+_HIDDEN = 36  # characters that say how many runs are left out
 _REPLY = 400  # characters of a raw reply that could not be read
 
 
@@ -64,8 +65,9 @@ def _table(problem: Problem, names: Sequence[str], row: Callable[[Propagation], 
     rows = [(number, run, row(run)) for number, run in enumerate(problem.runs, start=1)]
     head = as_text(["run", *names])
     while True:
-        text = _rendered(head, rows, size)
-        if len(text) <= size or len(rows) == 1:
+        most = size if len(rows) == len(problem.runs) else size - _HIDDEN
+        text = _rendered(head, rows, most)
+        if len(text) <= most or len(rows) == 1:
             break
         rows.remove(max(rows, key=lambda each: (score_of(each[1]), each[0])))
     hidden = len(problem.runs) - len(rows)
@@ -109,8 +111,9 @@ def feedback(problem: Problem, size: int) -> str:
     blocks = [(run, [*_said(run), *_failures(problem, run)]) for run in problem.runs]
     numbered = [(number, run, lines) for number, (run, lines) in enumerate(blocks, start=1)]
     while True:
-        text = _blocks(numbered, size)
-        if len(text) <= size or len(numbered) == 1:
+        most = size if len(numbered) == len(problem.runs) else size - _HIDDEN
+        text = _blocks(numbered, most)
+        if len(text) <= most or len(numbered) == 1:
             break
         numbered.remove(max(numbered, key=lambda each: (score_of(each[1]), each[0])))
     hidden = len(problem.runs) - len(numbered)

@@ -6,7 +6,7 @@ budget; what a section does not need goes to the others. A token counts as four 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from treadle.compiler.canonical import JSON, canonical
@@ -102,8 +102,16 @@ def _statement(problem: Problem, place: Place) -> str:
     if place.kind == "region":
         return _region(problem, run, span, place)
     call = span.predictor or span.name
-    arguments = ", ".join(f"{name}={_source(problem, run, span, name)}" for name in span.inputs)
-    return f"{place.name} = {call}({arguments}){comment}"
+    return f"{place.name} = {call}({', '.join(_arguments(problem, run, span))}){comment}"
+
+
+def _arguments(problem: Problem, run: Propagation, span: Span) -> Iterator[str]:
+    """Each argument and where it came from: a step, op or input of this value, else what is left of what was read."""
+    found = {name: _same(problem, run, span, value) for name, value in span.inputs.items()}
+    left = [name for name in _read_names(problem, run, span) if run.known and name not in found.values()]
+    for name, value in span.inputs.items():
+        made = f"<made from {', '.join(left)}>" if left else clip(as_text(value), 60)
+        yield f"{name}={found[name] or made}"
 
 
 def _region(problem: Problem, run: Propagation, span: Span, place: Place) -> str:
@@ -130,18 +138,15 @@ def _read_names(problem: Problem, run: Propagation, span: Span) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _source(problem: Problem, run: Propagation, span: Span, field: str) -> str:
-    """Where an argument came from: the step, op or input whose value it is, else what it was made from."""
-    value = span.inputs[field]
+def _same(problem: Problem, run: Propagation, span: Span, value: JSON) -> str:
+    """The step, op or input whose value this is; empty where there is none."""
     reads = run.reads.get(span.id, ()) if run.known else tuple(n for n in run.spans if 0 < n < span.id)
+    if not _tells(value, run.known):
+        return ""
     for number in reversed(reads):
-        if _tells(value, run.known) and run.span(number).output == value and problem.place_of(run, number):
+        if run.span(number).output == value and problem.place_of(run, number):
             return problem.place_of(run, number)
-    for name, given in run.span(0).inputs.items():
-        if _tells(value, run.known) and given == value:
-            return name
-    made = ", ".join(_read_names(problem, run, span)) if run.known else ""
-    return f"<made from {made}>" if made else clip(as_text(value), 60)
+    return next((name for name, given in run.span(0).inputs.items() if given == value), "")
 
 
 def _tells(value: JSON, known: bool) -> bool:
@@ -150,15 +155,17 @@ def _tells(value: JSON, known: bool) -> bool:
 
 
 def _returned(problem: Problem) -> str:
+    """Whose value the result is, or what it was made from, over all runs that had one."""
+    names: dict[str, None] = {}
+    same: dict[str, None] = {}
     for run in problem.runs:
         root = run.span(0)
-        reads = run.reads.get(0, ())
-        if root.error:
-            continue
-        same = next((problem.place_of(run, n) for n in reversed(reads) if run.span(n).output == root.output), "")
-        names = ", ".join(_read_names(problem, run, root))
-        return same or (f"<made from {names}>" if names else "result")
-    return "result"
+        if not root.error:
+            names |= dict.fromkeys(_read_names(problem, run, root))
+            same[_same(problem, run, root, root.output) if run.reads.get(0) else ""] = None
+    if len(same) == 1 and "" not in same:
+        return next(iter(same))
+    return f"<made from {', '.join(names)}>" if names else "result"
 
 
 def _documentation(problem: Problem, size: int) -> str:
