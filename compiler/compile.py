@@ -273,6 +273,6 @@ def _provenance(job: Job, report: Report) -> dict[str, JSON]:
 def _keep(compiled: Compiled[Any, Any], folder: Path | None) -> None:
     """Put the emitted program, the winner and the report beside the study."""
     if folder is not None:
-        save(compiled, folder / "program.json")
-        save(compiled.winner, folder / "winner.json")
+        save(compiled, folder / "program.json", mode=0o600)
+        save(compiled.winner, folder / "winner.json", mode=0o600)
         keep(compiled.report, folder)

@@ -53,8 +53,13 @@ def dumps(program: Program[..., Any]) -> str:
     return text
 
 
-def save(program: Program[..., Any], path: str | os.PathLike[str]) -> None:
+def save(program: Program[..., Any], path: str | os.PathLike[str], *, mode: int = MODE) -> None:
     """Write the program to a file, which is replaced as a whole or left as it was.
+
+    Args:
+        program: What to write.
+        path: The file.
+        mode: Its permissions.
 
     Raises:
         ArtifactError: The program cannot be written; see ``dumps``.
@@ -66,20 +71,20 @@ def save(program: Program[..., Any], path: str | os.PathLike[str]) -> None:
         msg = f"cannot write {target}: it is there and is no file"
         raise ConfigurationError(msg)
     try:
-        _replace(target, text)
+        _replace(target, text, mode)
     except OSError as error:
         msg = f"cannot write {os.fspath(path)}: {error.strerror or error}"
         raise ConfigurationError(msg) from None
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, mode: int) -> None:
     """All of ``text`` in ``path``, on the disk, or the old file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with open(handle, "w", encoding="ascii", newline="\n") as out:
             out.write(text)
             out.flush()
-            os.fchmod(out.fileno(), MODE)
+            os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
         os.replace(temporary, path)
     except BaseException:

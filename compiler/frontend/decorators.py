@@ -126,14 +126,15 @@ def _declared(
 
 
 def _is_empty(function: Callable[..., Any]) -> bool:
-    """Whether the body is nothing but a docstring, ``...`` or ``pass``: then it loads no name and calls nothing."""
-    code = function.__code__
-    return not code.co_names and len(code.co_code) <= len(_nothing.__code__.co_code) + 8
+    """Whether the body is nothing but a docstring, ``...`` or ``pass``: then all it does is return ``None``."""
+    import dis
+
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(function) if step.opname not in _NO_WORK]
+    return steps in ([("LOAD_CONST", None), ("RETURN_VALUE", None)], [("RETURN_CONST", None)])
 
 
-def _nothing() -> None:
-    """The smallest body."""
-    ...
+_NO_WORK = ("RESUME", "NOP", "RETURN_GENERATOR", "POP_TOP", "COPY_FREE_VARS")
+"""Instructions that every function has, or that do nothing."""
 
 
 @overload

@@ -131,8 +131,8 @@ def worst_case(lm: LM, request: Request, caps: Caps) -> Amount:
     usd = lm.worst_cost(request) if caps.usd is not None else None
     if caps.usd is not None and usd is None:
         msg = (
-            f"the budget caps dollars, and the price of {lm.model!r} is unknown: write LM({lm.model!r}, …, "
-            "price=(dollars per million prompt tokens, dollars per million reply tokens)), or cap calls instead: "
+            f"the budget caps dollars, and the price of {lm.model!r} is unknown: give its LM a price, "
+            "LM(…, price=(dollars per million prompt tokens, dollars per million reply tokens)), or cap calls instead: "
             "Budget(calls=…)"
         )
         raise ConfigurationError(msg)

@@ -30,7 +30,6 @@ class Scoring:
     """
 
     def __init__(self, metric: Metric, timeout: float) -> None:
-        self.hung = 0
         self._metric = metric
         self._timeout = timeout
         self._ships = getattr(metric, "treadle_identity", None) is not None
@@ -56,7 +55,6 @@ class Scoring:
                     break
         finally:
             task.cancel()
-        self.hung += 1
         msg = (
             f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
             "metric_timeout= sets this"

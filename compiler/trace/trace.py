@@ -93,6 +93,12 @@ class Trace:
         """The LM calls."""
         return (span for span in self.spans if span.kind == "lm")
 
+    def ancestors(self, span: Span) -> tuple[Span, ...]:
+        """The spans that led to the value of ``span``, and ``span`` itself; see ``trace/ancestors.py``."""
+        from treadle.compiler.trace.ancestors import ancestors
+
+        return ancestors(self, span)
+
     @property
     def usage(self) -> Usage:
         """Tokens of all LM calls whose usage is known."""

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+import treadle
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -69,7 +71,7 @@ stubs = click.option(
 )
 
 search = _all(
-    click.option("--optimizer", default="mipro", metavar="NAME", help="labeled, bootstrap, random_search or mipro."),
+    click.option("--optimizer", default="mipro", metavar="NAME", help=f"One of {', '.join(treadle.OPTIMIZERS)}."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the optimizer."),
     click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same search."),
 )

@@ -33,7 +33,22 @@ def say_error(error: Exception) -> None:
     known = isinstance(error, TreadleError)
     text = str(error) if known else f"{type(error).__name__}: {error}"
     notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
-    say(f"error: {text}{notes}" + ("" if known else "\n(--traceback shows where)"))
+    say(f"error: {text}{notes}{_on_the_command_line(text)}" + ("" if known else "\n(--traceback shows where)"))
+
+
+_OPTIONS = {
+    "no LM for step": "--lm offline, --lm openai/gpt-4o-mini or --lm http://localhost:8000/v1#qwen",
+    "ops=[": "--op app.py:name, once for each",
+    "program=": "--program app.py:name",
+    "stubs=": "--stub op=app.py:fake",
+    "fields=": "--field theirs=ours",
+}
+"""What a remedy in Python is called here, by a part of the error's text."""
+
+
+def _on_the_command_line(text: str) -> str:
+    """The option that does what the error's remedy does in Python."""
+    return "".join(f"\n  here: {option}" for part, option in _OPTIONS.items() if part in text)
 
 
 def write(path: str, text: str) -> None:
