@@ -32,7 +32,7 @@ def _parts(program: Program[..., Any]) -> Iterator[Markup]:
         yield element("p", "Runs as its Python function (host mode):", class_="note")
         yield element("ul", *reasons)
     else:
-        words = f"The graph of {program.name}: its steps are {', '.join(program.predictors) or 'none'}"
+        words = f"The graph of {program.name}: its steps are {', '.join(sorted(program.predictors)) or 'none'}"
         drawn = picture(svg(edited(program.graph, program.candidate.values)), words)
         yield details("Graph", element("figure", drawn), opened=True)
     if program.predictors:

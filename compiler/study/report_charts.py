@@ -18,7 +18,7 @@ from treadle.compiler.study.report_words import Scale
 
 WIDTH = 760.0
 _LEFT, _RIGHT = 62.0, 748.0
-_MOST_DOTS, _MOST_BARS, _MOST_EFFECTS = 800, 300, 20
+_MOST_DOTS, _MOST_BARS, _MOST_EFFECTS = 600, 300, 20
 
 
 def _chart(title: str, description: str, height: float, parts: Sequence[Markup]) -> Markup:
@@ -153,7 +153,7 @@ def _axes(
 
 
 def _dot(one: Tried, x: float, y: float, most: int, winner: str, scale: Scale) -> Markup:
-    told = f"{one.id} by {one.origin}: {scale.score(one.score)} on {one.n} examples"
+    told = f"{one.id} by {one.origin[:60]}: {scale.score(one.score)} on {one.n} examples"
     size = 2.0 + 2.6 * math.sqrt(one.n / most)
     return element(
         "circle",
@@ -191,5 +191,5 @@ def importance_chart(effects: Sequence[Effect]) -> Markup:
             element("rect", x=260.0, y=top + 2, width=round(max(x(share) - 260, 0.5), 1), height=16.0, class_="mark")
         )
         parts.append(_text(x(share) + 6, top + 15, f"{share:.0%}, P {effect.p:.3f}"))
-    named = ", ".join(f"{effect.address} {effect.share:.0%}" for effect in known)
+    named = ", ".join(f"{effect.address[:60]} {effect.share:.0%}" for effect in known)
     return _chart("Variance of search scores by parameter", named, 34 + 26 * len(known), parts)

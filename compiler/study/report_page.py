@@ -12,7 +12,7 @@ from treadle.compiler.study.report_charts import differences_chart, interval_cha
 from treadle.compiler.study.report_examples import Judged, split_up
 from treadle.compiler.study.report_search import SearchPart
 from treadle.compiler.study.report_text import consequence, scale_of, where
-from treadle.compiler.study.report_view import Limits
+from treadle.compiler.study.report_view import NAME, Limits
 
 if TYPE_CHECKING:
     from treadle.compiler.study.report import Report
@@ -25,7 +25,7 @@ def document(report: Report) -> str:
     """The page; where it would be too large, with less of each list."""
     limits = Limits()
     while True:
-        text = page(f"Treadle: {report.program}", *_Page(report, limits, scale_of(report)).parts())
+        text = page(f"Treadle: {report.program[:NAME]}", *_Page(report, limits, scale_of(report)).parts())
         if len(text.encode()) < LARGEST or limits == limits.smaller():
             return text
         limits = limits.smaller()
@@ -58,16 +58,16 @@ class _Page(SearchPart):
 
     def verdict(self) -> Iterator[Markup]:
         report = self.report
-        models = ", ".join(f"{name} {model}" for name, model in report.models.items())
-        about = f"compiled by {report.optimizer}, seed {report.seed}, scored by {report.metric}"
-        yield element("h1", told(report.program))
+        models = ", ".join(f"{name[:NAME]} {model[:NAME]}" for name, model in report.models.items())
+        about = f"compiled by {report.optimizer[:NAME]}, seed {report.seed}, scored by {report.metric[:NAME]}"
+        yield element("h1", self.named(report.program))
         yield element("p", about, f"; models: {models}" if models else "", class_="note")
         found = report.comparison
         if found is None:
             yield element("p", "Nothing was found that differs from the program as it is.")
         else:
             yield from self._comparison(found)
-        yield from (element("p", told(warning), class_="warning") for warning in report.warnings)
+        yield from (element("p", self.said(warning), class_="warning") for warning in self.first(report.warnings))
 
     def _comparison(self, found: Comparison) -> Iterator[Markup]:
         scale, good = self.scale, found.verdict in ("better", "probably better")
@@ -92,12 +92,12 @@ class _Page(SearchPart):
         if self.report.objectives:
             rows = [
                 (
-                    told(name),
+                    self.named(name),
                     scale.score(one.before),
                     scale.score(one.after),
                     scale.change(_minus(one.after, one.before)),
                 )
-                for name, one in self.report.objectives.items()
+                for name, one in self.first(self.report.objectives.items())
             ]
             heads = ("objective", "before", "after", f"change{scale.behind}")
             yield table("Further numbers of the metric, on the same examples", heads, rows, numbers=(1, 2, 3))
@@ -106,11 +106,11 @@ class _Page(SearchPart):
 
     def changes(self) -> Iterator[Markup]:
         subject: str | None = None
-        for change in self.report.diff.changes:
+        for change in self.first(self.report.diff.changes):
             if change.subject != subject:
                 subject = change.subject
-                yield element("h3", told(subject) if subject else "the program")
-            yield element("p", told(change.what))
+                yield element("h3", self.named(subject) if subject else "the program")
+            yield element("p", self.named(change.what))
             yield self._change(change)
         if not self.report.diff:
             yield element("p", "Nothing: the input program is as good as anything that was found.")
@@ -146,7 +146,7 @@ class _Page(SearchPart):
         rows = [
             (
                 str(example.row),
-                joined(self._field(*pair) for pair in example.fields.items()),
+                joined(self._field(*pair) for pair in self.first(example.fields.items())),
                 self._side(example, after=False),
                 self._side(example, after=True),
                 self.scale.change(example.difference),
@@ -157,7 +157,7 @@ class _Page(SearchPart):
 
     def _field(self, name: str, value: str) -> Markup:
         limit = min(self.limits.text, 400)
-        return element("div", element("span", f"{name}: ", class_="muted"), told(value, limit), dir="auto")
+        return element("div", element("span", f"{name[:NAME]}: ", class_="muted"), told(value, limit), dir="auto")
 
     def _side(self, example: Judged, *, after: bool) -> Markup:
         side, limit = example.after if after else example.before, min(self.limits.text, 400)

@@ -10,7 +10,7 @@ from treadle.compiler.study.report_candidates import Tried
 from treadle.compiler.study.report_charts import curve_chart, importance_chart
 from treadle.compiler.study.report_importance import Effect
 from treadle.compiler.study.report_text import against_estimate, remarks
-from treadle.compiler.study.report_view import View
+from treadle.compiler.study.report_view import NAME, View
 from treadle.compiler.study.report_words import dollars, number, seconds
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class SearchPart(View):
         """Candidates by the kinds of parameters they change."""
         if len(self.report.groups) > 1:
             rows = [
-                (told(group.name), str(group.candidates), self.scale.score(group.best), str(group.n),
+                (self.named(group.name), str(group.candidates), self.scale.score(group.best), str(group.n),
                  self.scale.change(group.mean_gain))
-                for group in self.report.groups
+                for group in self.first(self.report.groups)
             ]  # fmt: skip
             heads = ("changed", "candidates", "best search score", "on examples", f"mean gain{self.scale.behind}")
             yield table("Candidates by what they change", heads, rows, numbers=(1, 2, 3, 4))
@@ -51,7 +51,7 @@ class SearchPart(View):
             return
         lineage = self._lineage()
         if len(lineage) > 1:
-            links = [_link(one) for one in lineage]
+            links = [_link(one) for one in self.first(lineage)]
             yield element("p", "The winner's lineage: ", joined(links, " → "), ".")
         chosen, most = lineage[-1].n if lineage else 0, max((one.n for one in report.candidates), default=0)
         if 0 < chosen < most:
@@ -91,9 +91,9 @@ class SearchPart(View):
         return (
             str(place),
             name,
-            told(one.origin),
+            self.named(one.origin),
             joined([_id_link(parent) for parent in one.parents], ", "),
-            joined([told(f"{address} {option}") for address, option in one.options.items()], ", ") or "nothing",
+            self.said(", ".join(f"{address} {option}" for address, option in one.options.items()) or "nothing"),
             self.scale.score(one.score),
             str(one.n),
             self.scale.change(one.gain),
@@ -121,23 +121,29 @@ class SearchPart(View):
         yield element("p", said, class_="note")
         few = [effect.address for effect in effects if effect.share is None]
         if few and len(few) < len(effects):
-            yield element("p", "Too many values for the candidates tried: ", told(", ".join(few)), ".", class_="note")
-        yield from (self._effect(effect) for effect in effects)
+            yield element(
+                "p", "Too many values for the candidates tried: ", self.said(", ".join(few)), ".", class_="note"
+            )
+        yield from (self._effect(effect) for effect in self.first(effects))
 
     def _effect(self, effect: Effect) -> Markup:
         by_gain = sorted(effect.options, key=lambda option: -option.gain)
         rows = [
-            (str(o.number), told(o.text, self.limits.text), str(o.candidates), self.scale.change(o.gain),
+            (str(o.number), self.said(o.text), str(o.candidates), self.scale.change(o.gain),
              number(o.calls), *([number(o.usd)] if self.priced else []))
             for o in by_gain[: self.limits.options]
         ]  # fmt: skip
         heads = ("value", "what it is", "candidates", f"mean gain{self.scale.behind}", "calls a run", *self._priced)
-        parts = [table(f"{effect.address}: values tried, best first", heads, rows, numbers=(0, 2, 3, 4, 5))]
+        parts = [table(f"{effect.address[:NAME]}: values tried, best first", heads, rows, numbers=(0, 2, 3, 4, 5))]
         if effect.together:
-            said = ("Always changed together with ", told(", ".join(effect.together)), ": they cannot be told apart.")
+            said = (
+                "Always changed together with ",
+                self.said(", ".join(effect.together)),
+                ": they cannot be told apart.",
+            )
             parts.append(element("p", *said, class_="note"))
         cut = f", the {self.limits.options} best" if len(by_gain) > self.limits.options else ""
-        return details(joined([told(effect.address), f": {len(by_gain)} values tried{cut}"]), *parts)
+        return details(joined([self.named(effect.address), f": {len(by_gain)} values tried{cut}"]), *parts)
 
     # --- stages and spend --------------------------------------------------------------------------------------------
 
@@ -145,11 +151,11 @@ class SearchPart(View):
         """What each stage did and was charged."""
         rows = [
             (
-                told(stage.name), f"{stage.total.calls:,}", f"{stage.total.tokens:,}", dollars(stage.total.usd),
+                self.named(stage.name), f"{stage.total.calls:,}", f"{stage.total.tokens:,}", dollars(stage.total.usd),
                 f"{stage.runs:,}", f"{stage.proposals:,}", f"{stage.candidates:,}", seconds(stage.seconds),
-                joined([element("div", told(note, self.limits.text)) for note in stage.notes]),
+                joined([element("div", self.said(note)) for note in stage.notes]),
             )
-            for stage in self.report.stages
+            for stage in self.first(self.report.stages)
         ]  # fmt: skip
         heads = ("stage", "LM calls", "tokens", "cost", "runs", "proposals", "new candidates", "time", "what it logged")
         if rows:
@@ -182,7 +188,7 @@ def _role(role: str, planned: int, report: Report) -> tuple[Content, ...]:
     calls = 0 if used is None else used.calls
     off = f"{calls / planned - 1:+.0%}" if planned else "–"
     tokens, cost = ("0", "$0") if used is None else (f"{used.tokens:,}", dollars(used.usd))
-    return (told(role), f"{calls:,}", f"{planned:,}", off, tokens, "", cost, "")
+    return (told(role, NAME), f"{calls:,}", f"{planned:,}", off, tokens, "", cost, "")
 
 
 def _id(candidate: str) -> Markup:
@@ -194,7 +200,7 @@ def _id_link(candidate: str) -> Markup:
 
 
 def _link(one: Tried) -> Markup:
-    return joined([told(one.origin), " ", _id_link(one.id)])
+    return joined([told(one.origin, NAME), " ", _id_link(one.id)])
 
 
 def _first_and_best(tried: Sequence[Tried], most: int, needed: set[str]) -> list[tuple[int, Tried]]:

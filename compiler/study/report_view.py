@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
 
+from treadle.compiler.html import Markup, told
 from treadle.compiler.study.report_words import Scale
 
 if TYPE_CHECKING:
     from treadle.compiler.study.report import Report
+
+T = TypeVar("T")
+
+NAME = 120
+"""Characters of a name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +28,7 @@ class Limits:
         examples: Wins, and as many losses, told in full.
         lines: Lines of one change.
         options: Values of one parameter.
+        items: Changes, parameters, objectives, fields of an example, warnings.
         text: Characters of one text.
     """
 
@@ -27,6 +36,7 @@ class Limits:
     examples: int = 100
     lines: int = 400
     options: int = 40
+    items: int = 200
     text: int = 1000
 
     def smaller(self) -> Limits:
@@ -36,6 +46,7 @@ class Limits:
             examples=max(3, self.examples // 2),
             lines=max(10, self.lines // 2),
             options=max(3, self.options // 2),
+            items=max(8, self.items // 2),
             text=max(60, self.text // 2),
         )
 
@@ -55,3 +66,15 @@ class View:
         self.limits = limits
         self.scale = scale
         self.priced = any(one.usd for one in report.candidates)
+
+    def named(self, text: str) -> Markup:
+        """A name of the user's, or a short text."""
+        return told(text, NAME)
+
+    def said(self, text: str) -> Markup:
+        """A longer text of the user's or a model's."""
+        return told(text, self.limits.text)
+
+    def first(self, things: Iterable[T]) -> list[T]:
+        """As many of these as are shown."""
+        return list(itertools.islice(things, self.limits.items))
