@@ -139,7 +139,8 @@ def compile(
         found = _search(job, opened, expected)
         report = _report(job, opened, expected, found, gate, folder)
         compiled = _emit(job, report, found)
-        _keep(compiled, folder)
+        if mode == "write":  # the others leave the folder as it is
+            _keep(compiled, folder)
         opened.log("done", text=str(report))
     return compiled
 

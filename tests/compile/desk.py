@@ -114,5 +114,5 @@ def compiled(
     return treadle.compile(
         desk, None, metric, optimizer, feedback=rows(0, 4), select=rows(10, 6), confirm=rows(20, 4), lm=lm(url),
         study=folder, budget=treadle.Budget(calls=calls, tokens=tokens, usd=usd), concurrency=concurrency,
-        gate="report", seed=1, events=None, **settings,
+        **{"gate": "report", "seed": 1, "events": None, **settings},
     )  # fmt: skip
