@@ -8,6 +8,7 @@ what is run, and what it is charged, does not depend on which job happens to end
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from treadle.compiler.errors import BudgetExhausted
 from treadle.compiler.study.budget import NOTHING, Amount
 from treadle.compiler.study.caller import Charge, Scope, StudyCaller
 from treadle.compiler.study.journal import Journal
+from treadle.compiler.study.lanes import Lanes
 from treadle.compiler.study.ledger import Hold, LogicalLedger
 
 T = TypeVar("T")
@@ -56,12 +58,13 @@ class _Terms:
         return typical if typical is not None and (self.metered or self.worst != NOTHING) else NOTHING
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Started:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Admitted(Generic[T]):
+    index: int
+    job: Job[T]
     terms: _Terms
     scope: Scope
     hold: Hold
-    task: asyncio.Task[None]
 
 
 class Batch(Generic[T]):
@@ -71,7 +74,7 @@ class Batch(Generic[T]):
         jobs: In canonical order.
         caller: The study's.
         ledger: What the jobs are charged to.
-        lanes: How many jobs may be under way at the same time.
+        lanes: What jobs wait for, one with another, before they begin.
         stop: The decision that cut this batch in an earlier run.
         number: The ask the batch belongs to.
     """
@@ -82,7 +85,7 @@ class Batch(Generic[T]):
         *,
         caller: StudyCaller,
         ledger: LogicalLedger,
-        lanes: asyncio.Semaphore,
+        lanes: Lanes,
         number: int,
         stop: dict[str, JSON] | None,
     ) -> None:
@@ -98,7 +101,11 @@ class Batch(Generic[T]):
         self._stop = stop
         self._limit = len(jobs) if stop is None else cast(int, stop["done"])
         self._next = 0
-        self._wave: list[_Started] = []
+        self._wave: list[_Admitted[T]] = []
+        self._left = 0  # jobs of the wave that have not ended
+        self._ended = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.copy_context()  # of whoever asked: lanes are freed in the context of other batches
         self._done: dict[int, T] = {}
         self._closed = False
         self._uncounted: list[Charge] = []
@@ -126,10 +133,41 @@ class Batch(Generic[T]):
             if hold is None:
                 break
             scope = Scope(self._caller, self._ledger, hold, allowance=terms.allowance, role=job.role)
-            task = asyncio.get_running_loop().create_task(self._run(self._next, job, scope, hold))
-            self._wave.append(_Started(scope=scope, hold=hold, task=task, terms=terms))
+            self._admit(_Admitted(index=self._next, job=job, scope=scope, hold=hold, terms=terms))
             self._next += 1
         return bool(self._wave)
+
+    def _admit(self, admitted: _Admitted[T]) -> None:
+        self._wave.append(admitted)
+        self._left += 1
+        self._ended.clear()
+        self._lanes.enter(lambda: self._begin(admitted))
+
+    def _begin(self, admitted: _Admitted[T]) -> bool:
+        """Start a job in its lane, unless it is not to be run any more."""
+        if not self._wanted:
+            self._end(admitted.hold)
+            return False
+
+        def ended(task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before it ran
+            self._tasks.discard(task)
+            self._end(admitted.hold)
+            self._lanes.leave()
+
+        task = asyncio.get_running_loop().create_task(self._run(admitted), context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+        return True
+
+    @property
+    def _wanted(self) -> bool:
+        return not self._closed and self._caller.stopped is None
+
+    def _end(self, hold: Hold) -> None:
+        self._ledger.end(hold)
+        self._left -= 1
+        if not self._left:
+            self._ended.set()
 
     def _terms(self, job: Job[T]) -> _Terms:
         caps = self._ledger.caps
@@ -141,23 +179,21 @@ class Batch(Generic[T]):
             return _Terms(allowance=0, metered=True)
         return _Terms(worst=Amount(calls=job.calls), allowance=job.calls)
 
-    async def _run(self, index: int, job: Job[T], scope: Scope, hold: Hold) -> None:
+    async def _run(self, admitted: _Admitted[T]) -> None:
+        scope = admitted.scope
         try:
-            async with self._lanes:
-                if self._closed or self._caller.stopped is not None:
-                    return
-                self._ledger.begin(hold)
-                result = await job.run(scope)
-                if scope.stopped is not None:  # the program caught it and went on
-                    raise scope.stopped
-                self._done[index] = result
+            if not self._wanted:
+                return
+            self._ledger.begin(admitted.hold)
+            result = await admitted.job.run(scope)
+            if scope.stopped is not None:  # the program caught it and went on
+                raise scope.stopped
+            self._done[admitted.index] = result
         except BudgetExhausted as error:
             self._close(error)
         except Exception as error:
             self._close(error)
             self._caller.stop(error)
-        finally:
-            self._ledger.end(hold)
 
     def _close(self, error: Exception) -> None:
         self._closed = True
@@ -167,26 +203,26 @@ class Batch(Generic[T]):
         """Wait for the wave, and charge its jobs in canonical order."""
         if not self._wave:
             return
-        await asyncio.wait([started.task for started in self._wave])
+        await self._ended.wait()
         wave, self._wave = self._wave, []
-        for started in wave:
+        for admitted in wave:
             if len(self.results) in self._done:
                 self.results.append(self._done.pop(len(self.results)))
-                self._charge(started.scope.charges)
-                self._learn(started)
+                self._charge(admitted.scope.charges)
+                self._learn(admitted)
             else:
-                self._uncounted += started.scope.charges
-            self._ledger.release(started.hold)
+                self._uncounted += admitted.scope.charges
+            self._ledger.release(admitted.hold)
 
-    def _learn(self, started: _Started) -> None:
+    def _learn(self, admitted: _Admitted[T]) -> None:
         """What the job used beyond what it was admitted with; by its charges, which are the same in a rerun."""
-        if started.terms.allowance is None:
+        if admitted.terms.allowance is None:
             return
         metered = NOTHING
-        for charge in sorted(started.scope.charges, key=lambda charge: charge.key):
-            if started.terms.metered or charge.role == "judge":
+        for charge in sorted(admitted.scope.charges, key=lambda charge: charge.key):
+            if admitted.terms.metered or charge.role == "judge":
                 metered += charge.amount
-        self._ledger.learn(started.scope.role, metered)
+        self._ledger.learn(admitted.scope.role, metered)
 
     def _charge(self, charges: Sequence[Charge]) -> None:
         for charge in sorted(charges, key=lambda charge: charge.key):  # floats are added in one order, always
@@ -218,9 +254,16 @@ class Batch(Generic[T]):
                 },
             )
 
-    def tasks(self) -> list[asyncio.Task[None]]:
-        """What is under way."""
-        return [started.task for started in self._wave]
+    def cancel(self) -> None:
+        """Give up what is under way; begin nothing more."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way."""
+        while self._left:
+            await self._ended.wait()
 
 
 class Queue:
@@ -285,17 +328,15 @@ class Queue:
 
     async def drain(self) -> None:
         """Wait for everything that is under way."""
-        if tasks := self._tasks():
-            await asyncio.wait(tasks)
+        for batch in self._batches():
+            await batch.drained()
 
     async def cancel(self) -> None:
         """Give up everything that is under way."""
-        for task in self._tasks():
-            task.cancel()
+        for batch in self._batches():
+            batch.cancel()
         await self.drain()
 
-    def _tasks(self) -> list[asyncio.Task[None]]:
+    def _batches(self) -> list[Batch[Any]]:
         batches = [batch for batch, _ in self._started]
-        if self._at_once is not None:
-            batches.append(self._at_once)
-        return [task for batch in batches for task in batch.tasks()]
+        return batches if self._at_once is None else [*batches, self._at_once]

@@ -18,6 +18,7 @@ from treadle.compiler.study.budget import Budget
 from treadle.compiler.study.caller import Scope, StudyCaller
 from treadle.compiler.study.events import Events
 from treadle.compiler.study.journal import Journal
+from treadle.compiler.study.lanes import Lanes
 from treadle.compiler.study.ledger import LogicalLedger
 from treadle.compiler.study.store import Store
 
@@ -33,7 +34,7 @@ class Shop:
         attempts = Attempts(store, budget, self.ledger, run=1, events=events)
         self.caller = StudyCaller(store, attempts, concurrency=concurrency, events=events, policy=IMPATIENT)
         self.queue = Queue(self.caller, Journal(store, 1))
-        self.lanes = asyncio.Semaphore(2 * concurrency)
+        self.lanes = Lanes(2 * concurrency)
         self._numbers = itertools.count()
 
     def job(self, name: str, calls: int, bound: int | None = 0) -> Job[str]:
@@ -64,7 +65,7 @@ def test_a_wave_is_the_longest_prefix_that_fits() -> None:
         shop = Shop(Budget(calls=10))
         batch = shop.batch(shop.job("a", 1, 4), shop.job("b", 1, 4), shop.job("c", 1, 2), shop.job("d", 1, 1))
         assert batch.launch()
-        assert len(batch.tasks()) == 2  # d would fit, but c comes first
+        assert shop.queue_length(batch) == 2  # d would fit, but c comes first
         await batch.barrier()
         assert shop.ledger.settled.calls == 2
         assert batch.results == ["a", "b"]
