@@ -111,10 +111,10 @@ def edge(low: Lowering, code: Code, slot: Slot, reader: str, where: ast.AST) -> 
     """The value that fills an input. Where it may or may not be of the input's type, that is checked at run time.
 
     Raises:
-        GraphError: It never is; names both sides, both types and the line.
+        GraphError: It never is, by what its own source declares; names both sides, both types and the line.
     """
-    if not fits(code.type, slot.annotation):
-        source = low.origins.get(code.tree[1], "a value") if code.is_ref else "a value"
+    source = low.origins.get(code.tree[1]) if code.is_ref else None
+    if source is not None and not fits(code.type, slot.annotation):
         msg = (
             f"line {getattr(where, 'lineno', '?')} of {low.report.program!r}: {reader} takes {slot.name}: "
             f"{type_name(slot.annotation)}, and {source} gives {type_name(code.type)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import liveness
 from treadle.compiler.frontend.code import Code, of_ref
-from treadle.compiler.frontend.inference import DICT, LIST, classes, element, union
+from treadle.compiler.frontend.inference import DICT, LIST, classes, element, item, union
 from treadle.compiler.frontend.state import Binding
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Ref
@@ -81,8 +81,7 @@ def _is_empty(low: Lowering, code: Code) -> bool:
 def _joined(kind: Any, before: Annotation, part: Annotation) -> Annotation:
     if kind is not dict:
         return kind[union([element(before), element(part)])]
-    pairs = [getattr(given, "__args__", None) or (Any, Any) for given in (before, part)]
-    return DICT[union(pair[0] for pair in pairs), union(pair[1] for pair in pairs)]
+    return DICT[union([element(before), element(part)]), union([item(before), item(part)])]
 
 
 def collectors(low: Lowering, tree: ast.For, live: frozenset[str]) -> list[Collector] | None:

@@ -77,7 +77,9 @@ def _same(one: Annotation, other: Annotation) -> bool:
 
 
 def _covers(wide: Annotation, narrow: Annotation) -> bool:
-    """Whether ``wide`` is the plain class of the literals in ``narrow``."""
+    """Whether ``wide`` is the class of the literals in ``narrow``, or of the empty collection ``narrow``."""
+    if get_args(narrow) and set(get_args(narrow)) == {Never}:
+        return bool(origin_of(wide) == origin_of(narrow))
     return origin_of(narrow) is Literal and {type(value) for value in get_args(narrow)} == {wide}
 
 

@@ -14,7 +14,7 @@ from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend import pure
 from treadle.compiler.frontend.code import POISON, Code, names_of
 from treadle.compiler.frontend.functions import Function, function_code, is_function
-from treadle.compiler.frontend.inference import classes, element, is_known, is_scalar
+from treadle.compiler.frontend.inference import classes, element, is_known, is_scalar, union
 from treadle.compiler.frontend.lowering import Lowering
 from treadle.compiler.frontend.resolve import NotStatic, static
 
@@ -48,7 +48,8 @@ def call_pure(low: Lowering, tree: ast.Call, name: str, first: Code | None = Non
     by_tree = {**dict(zip(plain, codes, strict=True)), **{part: found.code for part, found in made.items()}}
     if any(code.poisoned for code in by_tree.values()):
         return POISON
-    kind = _type(name, types, made)
+    kind = _type(name, [kind for part, kind in zip(plain, types, strict=True) if part in tree.args], made)
+    kind = union([kind, *(by_tree[word.value].type for word in words if word.arg == "default")])
     args = [["star", by_tree[part].tree] if isinstance(part, ast.Starred) else by_tree[part].tree for part in tree.args]
     named = {str(word.arg): by_tree[word.value].tree for word in words}
     return _described(name, Code(tree=["call", name, args, named], type=kind), codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import typing
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from treadle.compiler.annotations import Annotation
 from treadle.compiler.frontend.code import Code, names_of
@@ -177,9 +177,8 @@ def _augment_item(low: Lowering, tree: ast.AugAssign, target: ast.Subscript, op:
 def _changed_type(kind: Annotation, method: str, given: list[Annotation]) -> Annotation:
     """The type of the collection after the change."""
     base: Any = classes(kind)[0] if classes(kind) else Any
-    args = get_args(kind)
     if base is dict:
-        return _changed_dict(kind, args, method, given)
+        return _changed_dict(kind, method, given)
     added = {"append": 0, "add": 0, "insert": 1, "__setitem__": 1}.get(method)
     if added is not None and len(given) > added:
         return base[union([element(kind), given[added]])]
@@ -188,12 +187,12 @@ def _changed_type(kind: Annotation, method: str, given: list[Annotation]) -> Ann
     return kind
 
 
-def _changed_dict(kind: Annotation, args: tuple[Any, ...], method: str, given: list[Annotation]) -> Annotation:
-    keys, values = args if len(args) == 2 else (Any, Any)
+def _changed_dict(kind: Annotation, method: str, given: list[Annotation]) -> Annotation:
+    keys, values = element(kind), item(kind)
     if method in ("__setitem__", "setdefault") and len(given) == 2:
         return DICT[union([keys, given[0]]), union([values, given[1]])]
-    if method == "update" and given and len(get_args(given[0])) == 2:
-        return DICT[union([keys, get_args(given[0])[0]]), union([values, get_args(given[0])[1]])]
+    if method == "update" and given:
+        return DICT[union([keys, element(given[0])]), union([values, item(given[0])])]
     return kind if method in ("clear", "discard") else dict
 
 

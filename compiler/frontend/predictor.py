@@ -11,7 +11,7 @@ from treadle.compiler.errors import DeclarationError
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.op import Op
 from treadle.compiler.lm.lm import LM
-from treadle.compiler.module import Module
+from treadle.compiler.module import Module, expand_step
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.signature import Signature
 
@@ -63,6 +63,8 @@ class PredictorFunction(Generic[P, R]):
             temperature=temperature,
             max_tokens=max_tokens,
         )
+        if module is not None:  # what it cannot serve is refused here, at the declaration
+            expand_step(self.name, self.declared, {}, lm_temperature=None if lm is None else lm.temperature)
         self._function = function
         if function is not None:
             self.__doc__ = function.__doc__

@@ -221,10 +221,10 @@ def _line_for(op: Op, name: str, outside: Outside) -> Iterator[str]:
 
 def _import(name: str, found: object) -> str:
     if isinstance(found, ModuleType):
-        module = found.__name__
-        if module.partition(".")[0] not in IMPORTS:
+        whole = found.__name__
+        if whole.partition(".")[0] not in IMPORTS:
             return ""
-        return f"import {module}" if module == name else f"import {module} as {name}"
+        return f"import {whole}" if whole == name else f"import {whole} as {name}"
     module, own = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
     if not callable(found) or not isinstance(module, str) or module.partition(".")[0] not in IMPORTS or own is None:
         return ""

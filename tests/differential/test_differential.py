@@ -17,7 +17,8 @@ from typing import IO, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.differential.generate import CONSTRUCTS, generated
+from tests.differential.generate import generated
+from tests.differential.grammar import CONSTRUCTS
 from tests.differential.harness import made, outcome
 from treadle.compiler.canonical import digest
 from treadle.compiler.graph.identity import graph_hash
