@@ -1,16 +1,40 @@
 """Events: what a study tells while it runs, to a callback and as JSON lines in the study folder.
 
 =================  ====================================================================================================
-opened             folder, mode, budget, replies and cells that are stored
-asked              ``evaluate`` (candidates, examples, cells) or ``propose`` (predictor, contexts): a batch was started
-cell               candidate, example, score or failure, calls, and whether the store answered
-settled            cells or proposals that are done and spend by role: a batch, or a part of it, reached its barrier
-unfit              a proposal whose reply never fitted its signature
+**by the study**
+opened             folder, mode, budget, run, search, attempts, lost: it was opened; what earlier runs sent and lost
+asked              number, what: ``evaluate`` (candidates, examples) or ``propose`` (predictor, contexts) was begun
+candidate          candidate, origin, parents, changed: is measured for the first time; changed are addresses
+cell               candidate, example, score or failure, calls, stored: one run was scored, or the store answered
+settled            done, of (runs) or proposals; search, by_role, sent: a batch reached its barrier; spend so far
+unfit              predictor, key, index, failure: a proposal whose reply never fitted its signature
 warning            text: something was unusable, unknown or abandoned
 stopped            reason, text: the study stopped before the search did
+**by compile**
+stage              name: ``estimate``, ``start``, ``search``, ``verdict``; what is asked from here on belongs to it
+estimate           text, and the numbers of ``CostEstimate.to_json``: told before the search is paid for
+verdict            candidate, and the numbers of ``Comparison.to_json``: the winner against the input program
+done               text: the report
+**by optimizers**
+stage              name: ``demos``, ``trials``, …; a name that comes again goes on with its stage
+demos              predictor, labelled, bootstrapped, passed, runs, message: the demo bank of one predictor
+proposal           parameter, number, text, refused, and how it was asked for: kept where refused is empty
+ways               ways: how proposals are asked for, and what each has brought
+menu               options: how many values each parameter may take
+trial              candidate, choice, gain: a combination was measured; gain is over the start, drawn towards 0
+front              candidates, gains: those no other is better than in every objective
+part               name, candidate, score, n: demos only, instructions only, both
+promoted           candidate, over: a race has a new leader
+share_ended        reason: a part of the budget ran out, and the next part begins
+budget_ended       reason: the budget ran out, and the search ends with what is known
+proposed           round, reasoning, stop, changes, refused: what a reflection suggests
+tried              round, candidate, outcome, kept: what came of it
+rejected           round, reason: nothing came of it
+unreachable        round, parameters: feedback has no path to these
 =================  ====================================================================================================
 
-Optimizers add their own kinds with ``study.log``.
+Optimizers tell theirs with ``study.log``, and may add kinds: of any kind a report says how often it came in its stage,
+and tells its ``message``, ``reason`` and ``refused``. A test holds that no kind is missing here.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from treadle.compiler.canonical import JSON
+from treadle.compiler.escape import line
 from treadle.compiler.study.budget import NOTHING, Amount
 from treadle.compiler.study.history import Begun, History, Settled, total
 from treadle.compiler.study.report_candidates import rounded
 
 _QUIET = frozenset({"candidate", "estimate", "verdict", "warning"})  # told elsewhere in a report
-_MOST_NOTES = 12
+_MOST_NOTES, _MOST_REASONS = 12, 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,11 +99,18 @@ def _seconds(settled: Sequence[Settled]) -> dict[str, float]:
 
 def _notes(events: Sequence[tuple[str, Mapping[str, JSON]]]) -> Iterator[str]:
     counts = Counter(kind for kind, _ in events if kind not in _QUIET)
-    refused = Counter((kind, str(fields["refused"])) for kind, fields in events if fields.get("refused"))
+    refused = Counter((kind, why) for kind, fields in events for why in _refusals(fields))
     for kind, count in counts.items():
-        reasons = [f"{number} {why}" for (of, why), number in refused.items() if of == kind]
-        yield f"{count} × {kind}" + (f" (refused: {', '.join(reasons)})" if reasons else "")
+        reasons = [f"{number} {line(why, 80)}" for (of, why), number in refused.most_common() if of == kind]
+        told = ", ".join([*reasons[:_MOST_REASONS], "…"] if len(reasons) > _MOST_REASONS else reasons)
+        yield f"{count} × {kind}" + (f" (refused: {told})" if reasons else "")
     said = [str(fields[name]) for _, fields in events for name in ("message", "reason") if fields.get(name)]
     yield from said[:_MOST_NOTES]
     if len(said) > _MOST_NOTES:
         yield f"… and {len(said) - _MOST_NOTES} more; events.jsonl has them all"
+
+
+def _refusals(fields: Mapping[str, JSON]) -> list[str]:
+    """Why what an event tells was refused: of one thing, or of each of several."""
+    given = fields.get("refused")
+    return [str(why) for why in (given if isinstance(given, list | tuple) else [given]) if why]

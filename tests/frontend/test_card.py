@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import treadle
 from tests.pages import Page, check_accessible, check_harmless
 from tests.test_escape import HOSTILE
+from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.parameters import Candidate
 from treadle.modules import ChainOfThought
 
@@ -53,7 +54,7 @@ def test_a_program_shows_its_graph_and_its_predictors() -> None:
     check_harmless(page)
     check_accessible(page)
     (image,) = page.named("img")
-    assert image["alt"] == "The graph of support: its steps are triage, reply"
+    assert image["alt"] == "The graph of support: its steps are reply, triage"
     assert ElementTree.fromstring(base64.b64decode(image["src"].partition(",")[2])).tag.endswith("svg")
     for text in ("ticket: str → support: str", "ChainOfThought", "Choose the team.", "Literal['billing', 'shipping']"):
         assert text in page.text
@@ -72,12 +73,12 @@ def test_a_program_without_steps_is_shown() -> None:
 
 
 def test_what_search_has_chosen_is_in_force_and_where_it_comes_from_is_said() -> None:
-    values = {
+    values: dict[str, JSON] = {
         "triage.instruction": "Look for words.",
         "reply.demos": [{"inputs": {}, "outputs": {}, "origin": "labelled"}],
     }
-    scores = {"start": 0.25, "winner": 0.75, "n": 60, "verdict": "better"}
-    made = {"optimizer": "mipro", "seed": 3, "metric": "exact", "scores": scores}
+    scores: dict[str, JSON] = {"start": 0.25, "winner": 0.75, "n": 60, "verdict": "better"}
+    made: dict[str, JSON] = {"optimizer": "mipro", "seed": 3, "metric": "exact", "scores": scores}
     text = Page(support.with_candidate(Candidate(values=values)).with_provenance(made)._repr_html_()).text
     assert "Look for words." in text
     assert "Choose the team." not in text
@@ -85,10 +86,8 @@ def test_what_search_has_chosen_is_in_force_and_where_it_comes_from_is_said() ->
 
 
 def test_hostile_text_stays_text() -> None:
-    found = support.with_candidate(Candidate(values={"triage.instruction": HOSTILE})).with_provenance(
-        {"optimizer": HOSTILE}
-    )
-    page = Page(found._repr_html_())
+    found = support.with_candidate(Candidate(values={"triage.instruction": HOSTILE}))
+    page = Page(found.with_provenance({"optimizer": HOSTILE})._repr_html_())
     check_harmless(page)
     assert "<script>" in page.text
     assert "\x1b" not in page.text

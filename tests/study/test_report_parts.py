@@ -151,7 +151,7 @@ def test_stages_say_what_was_done_charged_and_logged() -> None:
     history.log("stage", {"name": "write"})
     history.ask(2)
     history.log("proposal", {"refused": "empty"})
-    history.log("proposal", {"refused": ""})
+    history.log("proposal", {"refused": ["", "empty", "too\nlong"]})
     history.settle(1, "evaluate", 2, {"task": Amount(4, 40, 0.5)}, 1.0, [("a", "x"), ("b", "x")])
     history.settle(2, "propose", 3, {"task": Amount(4, 40, 0.5), "proposer": Amount(3, 9, None)}, 4.0)
     demos, write = stages(history)
@@ -159,7 +159,7 @@ def test_stages_say_what_was_done_charged_and_logged() -> None:
     assert demos.notes == ("1 × demos", "no trace passed")
     assert (write.proposals, write.candidates, write.seconds) == (3, 0, 3.0)
     assert write.spent == {"proposer": Amount(3, 9, None)}
-    assert write.notes == ("2 × proposal (refused: 1 empty)",)
+    assert write.notes == ("2 × proposal (refused: 2 empty, 1 too long)",)
 
 
 def test_a_stage_in_which_nothing_happened_is_left_out() -> None:
@@ -282,9 +282,10 @@ def test_it_is_the_same_every_time() -> None:
 
 
 def test_values_in_words() -> None:
-    demos = [{"inputs": {}, "outputs": {}, "origin": o} for o in ("labelled", "repaired", "labelled")]
+    demos: list[JSON] = [{"inputs": {}, "outputs": {}, "origin": o} for o in ("labelled", "repaired", "labelled")]
     assert in_words(demos) == "3 demos: 2 labelled, 1 repaired"
-    assert [in_words(value) for value in ("", [], None, {"a": 1}, True)] == [
+    values: list[JSON] = ["", [], None, {"a": 1}, True]
+    assert [in_words(value) for value in values] == [
         "nothing",
         "nothing",
         "none of its own",
