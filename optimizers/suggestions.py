@@ -18,7 +18,8 @@ from treadle.compiler.errors import CodeRefused, GraphError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.runtime.code_check import check_code
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 from treadle.optimizers.problem import Problem, Variable
 from treadle.optimizers.problem_text import label
 
@@ -104,10 +105,7 @@ def _demo_type(name: str, signature: Signature) -> type[pydantic.BaseModel]:
     run = (int, Field(description="The run whose inputs of this step are shown.", ge=1))
     output = (signature.value.annotation, Field(description="What the step should have answered."))
     config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    return cast(
-        "type[pydantic.BaseModel]",
-        pydantic.create_model(f"{name}_example", __config__=config, run=run, output=output),  # type: ignore[call-overload]
-    )
+    return pydantic.create_model(f"{name}_example", __config__=config, run=run, output=output)
 
 
 # --- checking --------------------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ import pydantic
 
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.graph.nodes import Predictor
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.trace.propagate import Propagation
 from treadle.compiler.trace.trace import Span
+from treadle.compiler.values import dump
 from treadle.optimizers.acceptance import Acceptance, StrictImprovement
 from treadle.optimizers.by_hand import Hand
 from treadle.optimizers.clip import as_text, clip

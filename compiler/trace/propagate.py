@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from treadle.compiler.canonical import digest
 from treadle.compiler.errors import DataError
@@ -62,14 +63,18 @@ def notes_of(feedback: Feedback, about: str = "") -> tuple[Note, ...]:
         case BaseException():
             return (Note(text=f"{type(feedback).__name__}: {feedback}", about=about),)
         case Mapping():
-            return tuple(note for name, part in feedback.items() for note in notes_of(part, _name(name)))  # type: ignore[arg-type]  # checked by the call
+            return tuple(note for name, part in feedback.items() for note in notes_of(_any(part), _name(name)))
         case list() | tuple():
-            return tuple(note for part in feedback for note in notes_of(part, about))  # type: ignore[arg-type]  # checked by the call
+            return tuple(note for part in feedback for note in notes_of(part, about))
     msg = (
         f"feedback cannot be {type(feedback).__name__} ({str(feedback)[:80]!r}); give text, a number, an exception, a "
         "mapping from step or output field to these, a Note, or a list of them"
     )
     raise DataError(msg)
+
+
+def _any(part: Any) -> Any:  # checked when it is looked at
+    return part
 
 
 def _name(name: object) -> str:

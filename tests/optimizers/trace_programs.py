@@ -38,7 +38,7 @@ class Searched:
         start: Outcomes of the program as it was on the select examples.
         end: Outcomes of the winner on them.
         runs: Runs of the program it took.
-        problems: The problems its LM was asked to solve.
+        problems: What its LM was asked, re-asks and repairs among it.
         events: What it told.
     """
 
@@ -75,7 +75,7 @@ def search(
     events: list[Event] = []
 
     def noted(request: Request) -> Any:
-        if "<problem>" in request.messages[-1].content:
+        if any("<problem>" in message.content for message in request.messages):
             problems.append(request.messages[-1].content)
         return answer(request)
 
@@ -135,7 +135,7 @@ def planted_bug(world: PlantedBug, folder: Path) -> tuple[Program[..., Any], lis
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    parse = module.parse
+    parse: Callable[[str], float] = module.parse
 
     @treadle.program
     def total(text: str) -> float:
@@ -155,7 +155,8 @@ def five_steps(world: FiveSteps) -> tuple[Program[..., Any], list[dict[str, Any]
 
     @treadle.program
     def tidy(record: str) -> str:
-        return s5(record=s4(record=s3(record=s2(record=s1(record=record)))))
+        tidied: str = s5(record=s4(record=s3(record=s2(record=s1(record=record)))))
+        return tidied
 
     def metric(example: Mapping[str, Any], prediction: Any) -> treadle.Score:
         record = example["record"]

@@ -11,7 +11,7 @@ from typing import Any
 
 def section(problem: str, name: str) -> str:
     """The text of one section; empty where it is not there."""
-    found = re.search(rf"^# {name}\n(.*?)(?=\n\n# [A-Z]|\Z)", problem, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^# {name}\n(.*?)(?=\n\n# [A-Z]|\n</problem>|\Z)", problem, re.DOTALL | re.MULTILINE)
     return found.group(1) if found else ""
 
 
