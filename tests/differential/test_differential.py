@@ -23,7 +23,7 @@ from tests.differential.harness import made, outcome
 from treadle.compiler.canonical import digest
 from treadle.compiler.graph.identity import graph_hash
 
-PROGRAMS = 1300
+PROGRAMS = 1130
 GRAPHS = 1000
 EACH = 20
 ROOT = Path(__file__).parent.parent.parent
