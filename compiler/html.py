@@ -220,6 +220,7 @@ overflow-wrap:anywhere}}
 .treadle svg.chart .up{{fill:var(--good)}}.treadle svg.chart .down{{fill:var(--bad)}}
 .treadle svg.chart .span{{stroke:var(--accent);stroke-width:3}}
 .treadle img{{max-width:100%;height:auto}}
+@media(max-width:640px){{.treadle svg.chart text{{font-size:14px}}}}
 """
 """The style of everything here, bound to the class ``treadle`` so that it changes nothing else on a page."""
 

@@ -1,6 +1,7 @@
 """HTML by hand: text stays text, markup stays markup."""
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -65,7 +66,7 @@ def test_a_page_forbids_scripts_and_everything_from_elsewhere() -> None:
 
 def test_a_fragment_changes_nothing_around_it() -> None:
     style = Page(html.fragment("x")).style
-    rules = style.replace("@media(prefers-color-scheme:dark){", "").split("}")
+    rules = re.sub(r"@media\([^)]*\){", "", style).split("}")
     selectors = [one.strip() for rule in rules if "{" in rule for one in rule.partition("{")[0].split(",")]
     assert selectors
     assert all(selector.startswith(".treadle") for selector in selectors)

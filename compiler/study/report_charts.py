@@ -131,7 +131,9 @@ def curve_chart(points: Sequence[Point], tried: Sequence[Tried], winner: str, sc
     most = max((one.n for one in shown), default=1)
     parts += [_dot(one, x(one.at or 0), y(start + (one.gain or 0.0)), most, winner, scale) for one in reversed(shown)]
     parts.append(element("path", d=_steps(points, x, y), class_="best"))
-    parts.append(_text(x(points[-1].calls), y(points[-1].score) - 8, scale.score(points[-1].score), "end", "strong"))
+    fell = any(point.score > points[-1].score for point in points)  # then the line comes from above
+    end = y(points[-1].score) + (18 if fell else -8)
+    parts.append(_text(x(points[-1].calls), end, scale.score(points[-1].score), "end", "strong"))
     description = (
         f"From {scale.score(points[0].score)} to {scale.score(points[-1].score)} in {points[-1].calls:,} LM calls; "
         f"{len(dots)} candidates as dots, larger ones measured on more examples."

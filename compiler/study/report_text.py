@@ -111,10 +111,11 @@ def _stages(report: Report) -> Iterator[str]:
 
 
 def _search(report: Report, scale: Scale) -> Iterator[str]:
-    best = max((one.score for one in report.candidates if one.n), default=0.0)
+    most = max((one.n for one in report.candidates), default=0)
+    best = max((one.score for one in report.candidates if one.n == most > 0), default=None)
     yield (
         f"Search: {len(report.candidates)} candidates by {report.optimizer}, seed {report.seed}; best search score "
-        f"{scale.score(best)} (optimistic: it chose the winner)."
+        f"on all {most} examples {scale.score(best)} (optimistic: it chose the winner)."
     )
     groups = [group for group in report.groups if group.kinds]
     if len(groups) > 1:
