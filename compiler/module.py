@@ -92,8 +92,11 @@ class Module(pydantic.BaseModel):
         return mermaid(self.build(signature))
 
     def to_json(self) -> dict[str, JSON]:
-        """The module as data: its name under ``module``, then its knobs."""
-        return {"module": self.name, **cast(dict[str, JSON], self.model_dump(mode="json"))}
+        """The module as data: its name under ``module``, then the knobs that are not at their defaults.
+
+        So a knob that a later version adds changes no file and no hash; in turn a default, once released, stays.
+        """
+        return {"module": self.name, **cast(dict[str, JSON], self.model_dump(mode="json", exclude_defaults=True))}
 
     def knobs(self, at: str) -> tuple[Parameter, ...]:
         """What search may change in this module and the modules inside it.

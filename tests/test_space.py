@@ -29,9 +29,12 @@ def test_a_bare_step_has_its_own_parameters_only() -> None:
 
 def test_knobs_and_inner_calls_stand_behind_their_modules() -> None:
     assert addresses(Vote(BestOf(ChainOfThought())))[4:] == [
+        "triage/vote/best_of/chain_of_thought.steps",
+        "triage/vote/best_of/chain_of_thought.brief",
         "triage/vote/best_of.n",
         "triage/vote/best_of.temperature",
         "triage/vote.n",
+        "triage/vote.how",
         "triage/vote.temperature",
         "triage/vote/best_of/chain_of_thought/predict.instruction",
         "triage/vote/best_of/chain_of_thought/predict.demos",
@@ -99,6 +102,7 @@ def test_every_parameter_of_a_module_has_an_effect() -> None:
     before = expand_step("triage", predictor(module), {})
     demo: JSON = {"inputs": {"ticket": "x"}, "outputs": {"team": "billing"}}
     new: dict[str, JSON] = {"instruction": "New.", "demos": [demo], "model": "other", "module": {"module": "predict"}}
+    new |= {"steps": "First the team.", "brief": True, "how": "self_agreement"}
     for parameter in parameters_of("triage", predictor(module), temperature=(0.1, 1)):
         value = new.get(parameter.field, parameter.high if parameter.kind != "number" else parameter.low)
         assert expand_step("triage", predictor(module), {parameter.address: value}) != before, parameter.address
