@@ -50,7 +50,7 @@ def support() -> Graph:
     draft = g.step("reply", "reply", reply, {"ticket": ticket, "policies": policies})
     g.step("check", "check", check, {"text": draft.field("text")})
     known = {
-        "triage": predictor(triage, Vote(ChainOfThought(), n=5)),
+        "triage": predictor(triage, Vote(ChainOfThought(), n=7)),
         "reply": predictor(reply, ChainOfThought()),
         "check": predictor(check),
     }

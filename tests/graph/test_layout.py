@@ -132,7 +132,7 @@ def test_captions_say_what_runs() -> None:
     said = captions(support)
     assert [said[node.id] for node in support.nodes] == [
         ("ticket", "str"),
-        ("triage", "Vote(ChainOfThought(), n=5, key…", "→ Literal['billing', 'shipping'…"),
+        ("triage", "Vote(ChainOfThought(), n=7)", "→ Literal['billing', 'shipping'…"),
         ("policies()", "op"),
         ("reply", "ChainOfThought()", "→ Reply"),
         ("reply.text",),
