@@ -1,6 +1,6 @@
 """OptoPrime: update any mixture of parameters from what a program did and what was said of it.
 
-Cheng, Nie and Swaminathan 2024, "Trace is the New AutoDiff" (arXiv 2406.16218), section 4: a language model gets the
+Cheng, Nie and Swaminathan 2024, "Trace is the Next AutoDiff" (arXiv 2406.16218), section 4: a language model gets the
 runs as a problem (pseudo-program, values, feedback) and answers with new values. Where we depart, and why:
 
 - the reply is typed by the parameters and checked before anything changes; what does not fit gets the runtime's re-ask
@@ -24,7 +24,8 @@ from treadle.compiler.errors import ConfigurationError, ReplyError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.prompt.parse import parse
 from treadle.compiler.prompt.render import response_schema
-from treadle.compiler.signature import Signature, Slot, dump
+from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 from treadle.optimizers.acceptance import Acceptance, StrictImprovement
 from treadle.optimizers.by_hand import Hand
 from treadle.optimizers.problem import Problem
