@@ -103,6 +103,10 @@ def trace_size(steps: int, runs: int) -> int:
         """Ask a language model."""
         return text
 
+    def join(*texts: str) -> str:
+        """The outputs of a batch."""
+        return "\n".join(texts)
+
     calls = bundle(description="[step] Ask a language model.")(step)
     prompts = [node("Go.", trainable=True) for _ in range(steps)]
     outputs = []
@@ -111,7 +115,7 @@ def trace_size(steps: int, runs: int) -> int:
         for prompt in prompts:
             value = calls(prompt, value)
         outputs.append(value)
-    joined = outputs[0] if runs == 1 else bundle(description="[batch] Join.")(lambda *texts: "\n".join(texts))(*outputs)
+    joined = outputs[0] if runs == 1 else bundle(description="[join] The outputs of a batch.")(join)(*outputs)
     optimizer = TraceOptoPrime(prompts)
     optimizer.zero_feedback()
     optimizer.backward(joined, "the result is too long")
