@@ -26,7 +26,7 @@ from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Completion, Request
 from treadle.compiler.redact import redact
 from treadle.compiler.study.attempts import Attempts
-from treadle.compiler.study.budget import NOTHING, Amount
+from treadle.compiler.study.budget import Amount
 from treadle.compiler.study.events import Events
 from treadle.compiler.study.ledger import Hold, LogicalLedger
 from treadle.compiler.study.replies import Reply, answered, can_be_kept, refused, worst_case
@@ -128,7 +128,7 @@ class StudyCaller:
         return None if row is None else Reply.from_json(row)
 
     async def fetch(self, lm: LM, request: Request, key: str, role: str) -> Reply:
-        """The reply of a request that is not stored; identical ones in flight share one call.
+        """The reply of a request that was not stored when it was looked for; identical ones in flight share one call.
 
         Raises:
             StudyError: The study may not make the call, or has stopped.
@@ -136,6 +136,8 @@ class StudyCaller:
         """
         flight = self._flights.get(key)
         if flight is None:
+            if (known := self.stored(key)) is not None:  # it has come while this one waited for room
+                return known
             self.check()
             if self.store.mode == "replay":
                 msg = f"the reply to {request.sample or 'a call'!r} is not stored, and a replay sends nothing"
@@ -251,9 +253,7 @@ class Scope:
     def take(self, charges: list[Charge]) -> None:
         """The job's result was stored: charge what it was charged then."""
         self.charges = charges
-        for charge in charges:
-            if charge.key not in self._ledger.charged.keys:
-                self._hold.used += charge.amount
+        self._hold.used.update((charge.key, charge.amount) for charge in charges)
 
     def recall(self, key: str) -> Reply | None:
         """The reply that is stored under ``key``."""
@@ -295,18 +295,18 @@ class Scope:
         reply = stored or await self._flown(lm, request, key, role)
         self._note(key, role, reply, stored)
         if not metered:
-            self._hold.used += reply.charge
+            self._hold.used[key] = reply.charge
         return reply
 
     async def _metered(self, lm: LM, request: Request, key: str, role: str, stored: Reply | None) -> Reply:
         room = stored.charge if stored else worst_case(lm, request, self._ledger.caps)
-        await self._ledger.meter(self._hold, room)
-        reply, actual = stored, NOTHING
+        await self._ledger.meter(self._hold, key, room)
         try:
-            reply = reply or await self._flown(lm, request, key, role)
-            actual = reply.charge
-        finally:
-            self._ledger.replace(self._hold, room, actual)
+            reply = stored or await self._flown(lm, request, key, role)
+        except BaseException:
+            self._ledger.give_back(self._hold, key)
+            raise
+        self._ledger.arrived(key, reply.charge)
         self._note(key, role, reply, stored)
         return reply
 

@@ -7,7 +7,8 @@ The *logical* ledger counts what the search used: one charge per reply, the same
 comes from the store. It is all that a search sees, so that a rerun sees the same, and nine tenths of the cap bind it.
 Charges are made at barriers, in canonical order; before that, room is held. There are two ways of holding room: a job
 whose worst case is known is *admitted* with all of it; one whose worst case is unknown is *metered*: each of its calls
-holds its own worst case, and waits for room as long as anything in flight could free some.
+holds its own worst case, and waits for room as long as anything in flight could free some. A reply that several jobs
+use is charged once, and so holds room once.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class Hold:
         worst: What it was admitted with; ``NOTHING`` for a metered job.
         typical: What its other calls will use if it is like the jobs before it; keeps a wave from starting more jobs
             than can be finished.
-        used: What the calls it was admitted for used so far.
-        metered: What its other calls used, or hold at their worst case.
+        used: Replies that calls it was admitted for have used so far, by key.
+        keys: Replies it holds room for one by one.
         flying: Its calls in flight.
         waiting: Its calls that wait for room.
         ended: No more calls will come.
@@ -107,8 +108,8 @@ class Hold:
     def __init__(self, worst: Amount, typical: Amount) -> None:
         self.worst = worst
         self.typical = typical
-        self.used = NOTHING
-        self.metered = NOTHING
+        self.used: dict[str, Amount] = {}
+        self.keys: set[str] = set()
         self.flying = 0
         self.waiting = 0
         self.ended = False
@@ -118,10 +119,15 @@ class Hold:
         """Whether it can neither use nor free anything until there is room."""
         return self.waiting > 0 and self.flying == 0
 
-    @property
-    def now(self) -> Amount:
-        """What it holds at this moment."""
-        return (self.used if self.ended else self.worst) + self.metered
+
+class _Room:
+    """Room for one reply, however many jobs use it."""
+
+    __slots__ = ("amount", "users")
+
+    def __init__(self, amount: Amount) -> None:
+        self.amount = amount
+        self.users = 1
 
 
 class Charged:
@@ -157,6 +163,7 @@ class LogicalLedger:
         self.charged: Charged = parent.charged if parent else Charged()
         self._admitted = NOTHING  # changes at starts and barriers only, so that admission is reproducible
         self._now = NOTHING
+        self._rooms: dict[str, _Room] = {}  # of replies that jobs use which have not reached their barrier
         self._holds = 0
         self._typical: dict[str, Amount] = {}  # of the root
         self._open: dict[Hold, None] = {}  # of the root: jobs that may still make calls
@@ -201,14 +208,19 @@ class LogicalLedger:
         """Whether any job has made a metered call: then a cut may depend on timing."""
         return self._root._any_metered
 
-    async def meter(self, hold: Hold, worst: Amount) -> None:
+    async def meter(self, hold: Hold, key: str, worst: Amount) -> None:
         """Room for one call of a job that was not admitted with it.
+
+        Args:
+            hold: The job's.
+            key: The reply's; where another job holds room for it already, that is room enough.
+            worst: What the call uses at most.
 
         Raises:
             BudgetExhausted: It does not fit, and nothing in flight can free room.
         """
         self._root._any_metered = True
-        while cap := self._over_now(worst):
+        while cap := self._over_now(key, worst):
             hold.waiting += 1
             try:
                 if all(other.blocked for other in self._root._open):
@@ -217,18 +229,34 @@ class LogicalLedger:
                 await self._room.changed()
             finally:
                 hold.waiting -= 1
-        self._shift(hold, metered=worst)
+        self._take(hold, key, worst)
 
-    def _over_now(self, worst: Amount) -> str:
+    def _over_now(self, key: str, worst: Amount) -> str:
         for ledger in self._line:
+            if key in ledger._rooms:
+                continue
             if cap := ledger.caps.exceeded(ledger.settled + ledger._now + worst):
                 return cap
         return ""
 
-    def _shift(self, hold: Hold, metered: Amount) -> None:
-        hold.metered += metered
+    def _take(self, hold: Hold, key: str, amount: Amount) -> None:
+        """Hold room for a reply until the job's barrier."""
+        if key in hold.keys:
+            return
+        hold.keys.add(key)
         for ledger in self._line:
-            ledger._now += metered
+            room = ledger._rooms.get(key)
+            if room is not None:
+                room.users += 1
+            else:
+                ledger._rooms[key] = _Room(amount)
+                ledger._now += amount
+
+    def _resize(self, key: str, amount: Amount) -> None:
+        for ledger in self._line:
+            if room := ledger._rooms.get(key):
+                ledger._now += amount - room.amount
+                room.amount = amount
 
     def exhausted(self, cap: str, worst: Amount) -> BudgetExhausted:
         """The error for a call or job with this worst case that does not fit under ``cap``."""
@@ -239,10 +267,26 @@ class LogicalLedger:
             "are used"
         )
 
-    def replace(self, hold: Hold, worst: Amount, actual: Amount) -> None:
-        """A metered call that held ``worst`` used ``actual``."""
-        self._shift(hold, metered=actual - worst)
+    def arrived(self, key: str, actual: Amount) -> None:
+        """A metered call has been answered and used ``actual``."""
+        self._resize(key, actual)
         self._room.change()
+
+    def give_back(self, hold: Hold, key: str) -> None:
+        """A metered call came to nothing."""
+        self._drop(hold, key)
+        self._room.change()
+
+    def _drop(self, hold: Hold, key: str) -> None:
+        hold.keys.discard(key)
+        for ledger in self._line:
+            room = ledger._rooms.get(key)
+            if room is None:
+                continue
+            room.users -= 1
+            if not room.users:
+                ledger._now -= room.amount
+                del ledger._rooms[key]
 
     def learn(self, role: str, metered: Amount) -> None:
         """A job of ``role`` used so much in metered calls. At barriers only."""
@@ -256,25 +300,29 @@ class LogicalLedger:
 
     def end(self, hold: Hold) -> None:
         """The job makes no more calls; what it used stays held until its barrier."""
-        before = hold.now
         hold.ended = True
         for ledger in self._line:
-            ledger._now += hold.now - before
+            ledger._now -= hold.worst
+        for key, amount in hold.used.items():
+            if key not in self.charged.keys:
+                self._take(hold, key, amount)
         self._root._open.pop(hold, None)
         self._room.change()
 
     def charge(self, key: str, role: str, amount: Amount) -> None:
         """Charge a reply, once in the life of the study. At barriers only, in canonical order."""
         amount = self.charged.add(key, role, amount)
+        self._resize(key, NOTHING)
         for ledger in self._line:
             ledger.settled += amount
 
     def release(self, hold: Hold) -> None:
         """Free what an ended job held: its charges are made."""
+        for key in sorted(hold.keys):
+            self._drop(hold, key)
         for ledger in self._line:
             ledger._holds -= 1
             ledger._admitted -= hold.worst + hold.typical
-            ledger._now -= hold.now
             if not ledger._holds:  # sums of floats drift: start anew
                 ledger._admitted = ledger._now = NOTHING
         self._room.change()

@@ -1,7 +1,7 @@
 """Runs a small study that kills itself at its n-th commit; see test_kill.py.
 
 As a program it is a fork server, so that the imports are paid for once: it reads one JSON object of ``search``'s
-arguments a line, runs each in a child of its own, and answers with how the child ended.
+or ``spend``'s arguments a line, runs each in a child of its own, and answers with how the child ended.
 """
 
 import json
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.study.world import WRITE, Chain, candidate, study
+from tests.study.world import IMPATIENT, WRITE, Chain, candidate, study
 from treadle.compiler.canonical import canonical
+from treadle.compiler.errors import StudyError
 from treadle.compiler.lm import http  # imported here, so that no child has to
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.study.budget import Budget
@@ -56,6 +57,21 @@ def searched(s: Study) -> dict[str, Any]:
     return {"best": s.table.best([A, B, C, *new], ids[:5]).id, "means": means, "calls": s.spend.search.calls}
 
 
+def spend(folder: str, url: str, *, at: int = 0, before: bool = False, result: str, budget: dict[str, float]) -> None:
+    """Evaluate 400 examples, 64 calls at a time, under a budget that does not reach; write what was spent."""
+    Dying.at, Dying.before = at, before
+    runner = Chain(LM(url, model="fake", max_tokens=20, price=(1.0, 3.0), timeout=0.3))
+    settings: dict[str, Any] = {"concurrency": 64, "make_store": Dying, "policy": IMPATIENT}
+    with study(runner, examples=402, folder=Path(folder), budget=Budget(**budget), **settings) as s:  # type: ignore[arg-type]  # as it was given
+        why = ""
+        try:
+            s.evaluate([A], s.splits.select)
+        except StudyError as error:
+            why = type(error).__name__
+        sent = s.spend.sent
+    Path(result).write_text(canonical({"why": why, "commits": Dying.commits, "sent": sent.to_json()}))
+
+
 def search(folder: str, url: str, *, at: int = 0, before: bool = False, result: str, cap: int = 200) -> None:
     """Run the search in ``folder``, and write what it found and how many commits it took."""
     Dying.at, Dying.before = at, before
@@ -72,7 +88,8 @@ def main() -> None:
         child = os.fork()
         if not child:
             try:
-                search(**json.loads(line))
+                asked = json.loads(line)
+                (spend if "budget" in asked else search)(**asked)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

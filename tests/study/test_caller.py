@@ -277,7 +277,7 @@ def test_an_unknown_price_under_a_cap_on_dollars_is_refused_with_the_line_that_f
         provider, desk = Provider(), Desk(Budget(usd=1.0))
         lm = LM("mine", provider=provider.lm().provider)
         for allowance in (None, 0):
-            with pytest.raises(ConfigurationError, match=r"price of 'mine' is unknown: write LM\('mine', …, price="):
+            with pytest.raises(ConfigurationError, match=r"price of 'mine' is unknown: .*price="):
                 await desk.scope(allowance)(lm, ask(lm))
         assert provider.calls == 0
 
@@ -324,6 +324,25 @@ def test_a_metered_job_pays_for_a_reply_once() -> None:
     run(main)
 
 
+def test_a_reply_that_came_while_a_call_waited_for_room_is_not_asked_for_again() -> None:
+    async def main() -> None:
+        provider, desk = Provider(), Desk(Budget(calls=3))
+        lm = provider.lm()
+        hold = desk.ledger.admit(Amount(2))
+        assert hold is not None
+        desk.ledger.begin(hold)
+        admitted = Scope(desk.caller, desk.ledger, hold, allowance=2, role="task")
+        waiting = asyncio.ensure_future(desk.scope(0)(lm, ask(lm)))
+        await asyncio.sleep(0)
+        await admitted(lm, ask(lm))
+        assert not waiting.done()
+        desk.ledger.end(hold)
+        assert (await waiting).cached
+        assert provider.calls == 1
+
+    run(main)
+
+
 # --- against a server that counts -------------------------------------------------------------------------------------
 
 
@@ -366,12 +385,13 @@ def test_no_cap_is_passed_as_the_server_counts_it(budget: Budget, faults: str) -
     with FakeServer(reply=lambda request: LONG, faults=FAULTS[faults], latency_ms=2) as server:
         error, spend = evaluate(server, budget)
         counters = server.counters()
+    finished = error is None or isinstance(error, BudgetExhausted)  # else calls were given up on their way
     tokens = counters.prompt_tokens + counters.completion_tokens
     billed = Amount(
         counters.requests, tokens, (counters.prompt_tokens * 1.0 + counters.completion_tokens * 3.0) / 1_000_000
     )
     assert Caps(**budget.to_json()).exceeded(billed) == ""  # type: ignore[arg-type]  # as it was written
-    assert spend.sent.calls == counters.requests
+    assert spend.sent.calls == counters.requests or (not finished and spend.sent.calls > counters.requests)
     assert spend.sent.tokens >= tokens
     if faults == "none":
         assert isinstance(error, BudgetExhausted)

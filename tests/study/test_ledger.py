@@ -126,11 +126,11 @@ def test_a_metered_call_waits_while_another_job_may_free_room() -> None:
         assert second is not None
         ledger.begin(first)
         ledger.begin(second)
-        await ledger.meter(first, one(1, 70))
+        await ledger.meter(first, "a", one(1, 70))
         first.flying += 1
-        (waiting,) = await soon(ledger.meter(second, one(1, 70)))
+        (waiting,) = await soon(ledger.meter(second, "b", one(1, 70)))
         assert not waiting.done()
-        ledger.replace(first, one(1, 70), one(1, 20))
+        ledger.arrived("a", one(1, 20))
         first.flying -= 1
         await waiting
         assert ledger.metered
@@ -144,12 +144,12 @@ def test_metered_calls_fail_together_when_none_can_free_room() -> None:
         holds = [hold for _ in range(3) if (hold := ledger.admit(NOTHING)) is not None]
         for hold in holds:
             ledger.begin(hold)
-        await ledger.meter(holds[0], one())
-        ledger.replace(holds[0], one(), one())
+        await ledger.meter(holds[0], "first", one())
+        ledger.arrived("first", one())
 
         async def job(hold: Hold) -> None:
             try:
-                await ledger.meter(hold, one())
+                await ledger.meter(hold, f"other {id(hold)}", one())
             finally:
                 ledger.end(hold)
 
@@ -170,12 +170,39 @@ def test_an_ended_job_frees_for_metered_calls_what_it_did_not_use() -> None:
         assert metered is not None
         ledger.begin(admitted)
         ledger.begin(metered)
-        (waiting,) = await soon(ledger.meter(metered, one()))
+        (waiting,) = await soon(ledger.meter(metered, "k", one()))
         assert not waiting.done()
-        admitted.used += one(2)
+        admitted.used.update(a=one(), b=one())
         ledger.end(admitted)
         await waiting
         assert ledger.over(one())  # but not for admission, before the barrier
+
+    asyncio.run(main())
+
+
+def test_a_reply_that_several_jobs_use_holds_room_once() -> None:
+    async def main() -> None:
+        ledger = LogicalLedger(Caps(tokens=100))
+        part = LogicalLedger(Caps(tokens=90), parent=ledger)
+        holds = [hold for _ in range(3) if (hold := part.admit(NOTHING)) is not None]
+        for hold in holds:
+            part.begin(hold)
+            await part.meter(hold, "same", one(1, 70))
+        part.give_back(holds[2], "same")  # cancelled: the others still want it
+        part.arrived("same", one(1, 60))
+        await part.meter(holds[2], "other", one(1, 30))
+        part.end(holds[0])
+        part.charge("same", "task", one(1, 60))
+        part.release(holds[0])
+        for hold in holds[1:]:
+            hold.waiting = 1
+        with pytest.raises(BudgetExhausted):
+            await part.meter(holds[1], "third", one(1, 1))
+        for hold in holds[1:]:
+            part.end(hold)
+            part.release(hold)
+        assert (part.left.tokens, ledger.left.tokens) == (30, 40)  # the other call's job was not charged
+        assert (part._now, part._rooms, ledger._now, ledger._rooms) == (NOTHING, {}, NOTHING, {})
 
     asyncio.run(main())
 
