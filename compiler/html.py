@@ -25,6 +25,9 @@ Content: TypeAlias = "str | Markup"
 
 Attribute: TypeAlias = "str | int | float | bool | None"
 
+_NARROW = 4
+"""Columns of a table that fit a small screen; one with more scrolls there."""
+
 _VOID = frozenset({"br", "hr", "img", "meta"})
 
 
@@ -98,9 +101,8 @@ def table(
         element("tr", *(cell(*pair) for pair in enumerate(row)), id=ids[number] if number < len(ids) else None)
         for number, row in enumerate(rows)
     ]
-    whole = element(
-        "table", element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *body)
-    )
+    parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *body))
+    whole = element("table", *parts, class_="broad" if len(headers) > _NARROW else None)
     return element("div", whole, class_="wide", role="region", tabindex=0, aria_label=_words(caption))
 
 
@@ -183,10 +185,12 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;text-a
 .treadle .note,.treadle caption,.treadle .muted{{color:var(--muted);font-size:.9em}}
 .treadle .wide{{overflow-x:auto;margin:.5rem 0}}
 .treadle table{{border-collapse:collapse;min-width:50%;margin:0;font-size:.93em;background:transparent}}
+.treadle table.broad{{min-width:46rem}}
 .treadle caption{{text-align:left;padding:.3rem 0;caption-side:top}}
 .treadle th,.treadle td{{text-align:left;vertical-align:top;padding:.3rem .7rem .3rem 0;background:transparent;\
 border:0;border-bottom:1px solid var(--line);color:var(--fg);max-width:34rem;overflow-wrap:anywhere;\
 white-space:normal;font-weight:400}}
+.treadle th{{overflow-wrap:break-word}}
 .treadle thead th{{font-weight:600;white-space:nowrap;vertical-align:bottom}}
 .treadle tr:target th,.treadle tr:target td{{background:var(--warn-bg)}}
 .treadle .number{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}

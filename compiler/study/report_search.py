@@ -9,7 +9,7 @@ from treadle.compiler.html import Content, Markup, details, element, joined, tab
 from treadle.compiler.study.report_candidates import Tried
 from treadle.compiler.study.report_charts import curve_chart, importance_chart
 from treadle.compiler.study.report_importance import Effect
-from treadle.compiler.study.report_text import against_estimate, remarks
+from treadle.compiler.study.report_text import remarks
 from treadle.compiler.study.report_view import NAME, View
 from treadle.compiler.study.report_words import dollars, number, seconds
 
@@ -117,7 +117,7 @@ class SearchPart(View):
             )
         else:
             measured = sum(one.gain is not None for one in self.report.candidates)
-            said = f"{measured} measured candidates are too few to say which parameter matters."
+            said = f"{measured} measured candidates are too few, for so many values, to say which parameter matters."
         yield element("p", said, class_="note")
         few = [effect.address for effect in effects if effect.share is None]
         if few and len(few) < len(effects):
@@ -171,7 +171,7 @@ class SearchPart(View):
         rows = [_role(role, planned.get(role, 0), report) for role in roles]
         whole = "–" if expected.usd is None else f"${expected.usd[0]:.4f} to ${expected.usd[1]:.4f}"
         rows.append(
-            ("all", f"{search.calls:,}", f"{expected.total_calls:,}", against_estimate(report), f"{search.tokens:,}",
+            ("all", f"{search.calls:,}", f"{expected.total_calls:,}", _off(search.calls, expected.total_calls), f"{search.tokens:,}",
              f"{expected.tokens[0]:,} to {expected.tokens[1]:,}", dollars(search.usd), whole)
         )  # fmt: skip
         heads = ("role", "LM calls", "estimated", "off by", "tokens", "estimated", "cost", "estimated")
@@ -186,9 +186,12 @@ class SearchPart(View):
 def _role(role: str, planned: int, report: Report) -> tuple[Content, ...]:
     used = report.spend.by_role.get(role)
     calls = 0 if used is None else used.calls
-    off = f"{calls / planned - 1:+.0%}" if planned else "–"
     tokens, cost = ("0", "$0") if used is None else (f"{used.tokens:,}", dollars(used.usd))
-    return (told(role, NAME), f"{calls:,}", f"{planned:,}", off, tokens, "", cost, "")
+    return (told(role, NAME), f"{calls:,}", f"{planned:,}", _off(calls, planned), tokens, "", cost, "")
+
+
+def _off(used: int, planned: int) -> str:
+    return f"{used / planned - 1:+.0%}" if planned else "–"
 
 
 def _id(candidate: str) -> Markup:
