@@ -171,8 +171,8 @@ class SearchPart(View):
         rows = [_role(role, planned.get(role, 0), report) for role in roles]
         whole = "–" if expected.usd is None else f"${expected.usd[0]:.4f} to ${expected.usd[1]:.4f}"
         rows.append(
-            ("all", f"{search.calls:,}", f"{expected.total_calls:,}", _off(search.calls, expected.total_calls), f"{search.tokens:,}",
-             f"{expected.tokens[0]:,} to {expected.tokens[1]:,}", dollars(search.usd), whole)
+            ("all", f"{search.calls:,}", f"{expected.total_calls:,}", _off(search.calls, expected.total_calls),
+             f"{search.tokens:,}", f"{expected.tokens[0]:,} to {expected.tokens[1]:,}", dollars(search.usd), whole)
         )  # fmt: skip
         heads = ("role", "LM calls", "estimated", "off by", "tokens", "estimated", "cost", "estimated")
         yield table("Spend by role, against the estimate; runs of the verdict are task calls", heads, rows,
