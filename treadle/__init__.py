@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from treadle.compiler.frontend.decorators import program as program
     from treadle.compiler.frontend.program import Program as Program
     from treadle.compiler.frontend.trainable import Parameter as Parameter
+    from treadle.compiler.graph.parameters import Candidate as Candidate
+    from treadle.compiler.graph.parameters import ParameterSpace as ParameterSpace
     from treadle.compiler.lm.lm import LM as LM
     from treadle.compiler.lm.scripted import Scripted as Scripted
     from treadle.compiler.prompt.demo import Demo as Demo
@@ -47,8 +49,12 @@ if TYPE_CHECKING:
     from treadle.compiler.study.metric import f1 as f1
     from treadle.compiler.study.metric import numeric as numeric
     from treadle.compiler.study.optimizer import Optimizer as Optimizer
+    from treadle.compiler.study.optimizer import Shape as Shape
     from treadle.compiler.study.report import Report as Report
     from treadle.compiler.study.store import Mode
+    from treadle.compiler.study.study import Study as Study
+    from treadle.compiler.trace.export import read_jsonl as read_jsonl
+    from treadle.compiler.trace.export import write_jsonl as write_jsonl
     from treadle.compiler.trace.trace import Span as Span
     from treadle.compiler.trace.trace import Trace as Trace
     from treadle.compiler.trace.tracer import trace as trace
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
 
 _HOMES: Mapping[str, str] = {
     "Budget": "study.budget",
+    "Candidate": "graph.parameters",
     "Compiled": "compile",
     "CostEstimate": "study.forecast",
     "Demo": "prompt.demo",
@@ -67,12 +74,15 @@ _HOMES: Mapping[str, str] = {
     "Isolated": "runtime.isolate",
     "LM": "lm.lm",
     "Optimizer": "study.optimizer",
+    "ParameterSpace": "graph.parameters",
     "Parameter": "frontend.trainable",
     "Program": "frontend.program",
     "Report": "study.report",
     "Score": "study.metric",
     "Scripted": "lm.scripted",
+    "Shape": "study.optimizer",
     "Span": "trace.trace",
+    "Study": "study.study",
     "Trace": "trace.trace",
     "check": "frontend.compare",
     "context": "runtime.session",
@@ -85,7 +95,9 @@ _HOMES: Mapping[str, str] = {
     "op": "frontend.decorators",
     "predict": "frontend.decorators",
     "program": "frontend.decorators",
+    "read_jsonl": "trace.export",
     "trace": "trace.tracer",
+    "write_jsonl": "trace.export",
     **dict.fromkeys(
         (
             "ArtifactError",

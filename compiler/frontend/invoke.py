@@ -139,9 +139,9 @@ def _op_name(low: Lowering, tree: ast.expr, found: Any, name: str) -> str:
 
 def _helper(low: Lowering, tree: ast.Call, found: Any, given: Arguments) -> Code:
     """An undecorated function that calls steps: lowered as if it were a program."""
-    from treadle.compiler.frontend.helpers import helper_program
+    from treadle.compiler.frontend.undecorated import program_of
 
-    made = helper_program(found)
+    made = program_of(found)
     if isinstance(made, str):
         return low.refuse(tree, f"`{ast.unparse(tree.func)}` calls steps and {made}; decorate it with @treadle.program")
     return _program(low, tree, made, given)

@@ -11,7 +11,7 @@ from treadle.compiler.frontend.program import Program
 _made: weakref.WeakKeyDictionary[Any, Program[..., Any] | str] = weakref.WeakKeyDictionary()
 
 
-def helper_program(function: Any) -> Program[..., Any] | str:
+def program_of(function: Any) -> Program[..., Any] | str:
     """The program an undecorated function would be, or why it cannot be one. Kept with the function."""
     try:
         found = _made.get(function)
