@@ -215,7 +215,7 @@ class _Backward:
         if not any(said):
             return []
         context = self._context(span, said)
-        behind = [n for n in run.reads.get(span.id, ()) if n in run.spans and run.span(n).kind != "program"]
+        behind = [n for n in _behind(run, span.id) if n in run.spans and run.span(n).kind != "program"]
         edges: list[_Edge] = []
         for n in behind:
             about = f"the input that {self.problem.place_of(run, n)} gave"
@@ -249,10 +249,17 @@ class _Backward:
     def _hand_back(self, number: int, span: int, texts: Sequence[str]) -> None:
         """What is no language model passes on what was said of its value."""
         run = self.runs[number]
-        behind = run.reads.get(span, ()) if run.known else [n for n in run.spans if n][-1:] if span == 0 else []
+        behind = _behind(run, span)
         failed = [n for n in run.spans if n and run.span(n).error] if span == 0 and run.span(0).error else []
         for source in dict.fromkeys((*behind, *failed)):
             self._said[number].setdefault(source, []).extend(text for text in texts if text)
+
+
+def _behind(run: Propagation, span: int) -> Sequence[int]:
+    """What a span read; where that is not known, what ran before it."""
+    if run.known:
+        return run.reads.get(span, ())
+    return [n for n in run.spans if n and (n < span or not span)][-1:]
 
 
 def _line(score: float | None, text: str) -> str:
