@@ -120,7 +120,6 @@ def gepa(given: Task, calls: int, seed: int, split: tuple[int, int]) -> Iterator
         if name is None:
             at.append(Counted.calls)
             return given.right(row, found.answer)
-        stage = next(stage for stage in given.stages if stage.name == name)
         text = f"The right answer is {row[name]}."
         return dspy.Prediction(score=given.right(row, found.answer), feedback=text)
 

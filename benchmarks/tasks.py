@@ -97,7 +97,7 @@ def _shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     return [{**other, "text": row["text"]} for row, other in zip(rows, others, strict=True)]
 
 
-# --- over the fake server ----------------------------------------------------------------------------------------------
+# --- over the fake server ---------------------------------------------------------------------------------------------
 
 
 def reply(request: dict[str, Any]) -> str:

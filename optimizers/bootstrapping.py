@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from treadle.compiler.canonical import JSON
 from treadle.compiler.prompt.demo import Demo
 from treadle.optimizers.demo_bank import DemoBank, Worked, as_values, labelled_bank, labels_of, searched, stratified
+from treadle.optimizers.spans import answer_of, ended_well, right_before
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.nodes import Predictor
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
-    from treadle.compiler.study.data import Example
     from treadle.compiler.study.outcome import Outcome
     from treadle.compiler.study.study import Study
     from treadle.compiler.trace.trace import Span, Trace
@@ -100,10 +100,10 @@ def _from_traces(study: Study, name: str, outcomes: Iterable[Outcome]) -> Iterab
     """One demo per passing trace: of the predictor's steps in it, one at random."""
     predictor = study.program.predictors[name]
     for outcome in outcomes:
-        spans = _spans(outcome.trace, name)
+        spans = ended_well(outcome.trace, name)
         if outcome.trace is not None and spans:
             span = study.rng("bootstrap", name, outcome.example).choice(spans)
-            outputs = {**thoughts(predictor, outcome.trace, span), **_outputs(predictor, span)}
+            outputs = {**thoughts(predictor, outcome.trace, span), **answer_of(predictor, span)}
             demo = Demo(inputs=span.inputs, outputs=outputs, origin="bootstrapped")
             yield Worked(demo=demo, example=outcome.example)
 
@@ -112,40 +112,18 @@ def _repaired(study: Study, name: str, outcomes: Iterable[Outcome]) -> Iterable[
     """The label on the inputs a step was seen with, where all labelled steps before it gave their labels."""
     predictor = study.program.predictors[name]
     for outcome in outcomes:
-        example, spans = study.example(outcome.example), _spans(outcome.trace, name)
+        example, spans = study.example(outcome.example), ended_well(outcome.trace, name)
         outputs = labels_of(example, name, predictor)
         if outputs is None or outcome.trace is None or len(spans) != 1:
             continue
-        if _right_before(study, example, outcome.trace, spans[0]):
-            origin = "labelled" if _outputs(predictor, spans[0]) == outputs else "repaired"
+        if right_before(study, example, outcome.trace, spans[0]):
+            origin = "labelled" if answer_of(predictor, spans[0]) == outputs else "repaired"
             yield Worked(demo=Demo(inputs=spans[0].inputs, outputs=outputs, origin=origin), example=example.id)
-
-
-def _right_before(study: Study, example: Example, trace: Trace, before: Span) -> bool:
-    predictors = study.program.predictors
-    for span in trace.spans:
-        if span.kind == "step" and span.id < before.id and span.predictor in predictors:
-            labels = labels_of(example, span.predictor, predictors[span.predictor])
-            if labels is not None and labels != _outputs(predictors[span.predictor], span):
-                return False
-    return True
-
-
-def _spans(trace: Trace | None, name: str) -> list[Span]:
-    """The predictor's steps that ended well."""
-    return [span for span in trace.of(name) if not span.error] if trace is not None else []
-
-
-def _outputs(predictor: Predictor, span: Span) -> Mapping[str, JSON]:
-    outputs = predictor.signature.outputs
-    if len(outputs) == 1:
-        return {outputs[0].name: span.output}
-    return span.output if isinstance(span.output, Mapping) else {}
 
 
 def thoughts(predictor: Predictor, trace: Trace, step: Span) -> Mapping[str, JSON]:
     """Fields the step's module added, such as reasoning, in the first of its calls that gave the step's answer."""
-    answer = _outputs(predictor, step)
+    answer = answer_of(predictor, step)
     inside = {step.id}
     for span in trace.spans:
         if span.parent in inside:

@@ -24,7 +24,7 @@ from treadle.optimizers.wiring import inputs_from_labels
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.nodes import Predictor
-    from treadle.compiler.graph.parameters import ParameterSpace
+    from treadle.compiler.graph.parameters import Candidate, ParameterSpace
     from treadle.compiler.study.study import Study
 
 
@@ -89,6 +89,25 @@ def stratified(pool: Sequence[Worked], count: int, rng: random.Random, *, shown:
 def as_values(demos: Iterable[Worked]) -> list[JSON]:
     """Demos as the value of a ``<predictor>.demos`` parameter."""
     return [w.demo.to_json() for w in demos]
+
+
+def shown_in(bank: DemoBank, candidate: Candidate, predictor: str = "") -> set[str]:
+    """Ids of the bank's examples whose demos the candidate shows: a run on them proves nothing.
+
+    Args:
+        bank: The demos that count.
+        candidate: What shows them.
+        predictor: Only those shown to this predictor; all by default.
+    """
+    address = f"{predictor}.demos"
+    values = [value for at, value in candidate.values.items() if at == address or not predictor]
+    shown = {canonical(demo) for value in values for demo in _list(value)}
+    pools = [*bank.labelled.values(), *bank.bootstrapped.values()]
+    return {w.example for pool in pools for w in pool if canonical(w.demo.to_json()) in shown}
+
+
+def _list(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else []
 
 
 # --- labelled --------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ import dataclasses
 import itertools
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from treadle.compiler.canonical import JSON
+from treadle.compiler.canonical import JSON, canonical
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
@@ -47,11 +47,50 @@ class Menu:
         """Every combination, the original first."""
         return itertools.product(*(range(size) for size in self.sizes))
 
-    def candidate(self, space: ParameterSpace, combination: Combination, origin: str) -> Candidate:
-        """The candidate a combination stands for."""
+    def candidate(
+        self, space: ParameterSpace, combination: Combination, origin: str, base: Candidate | None = None
+    ) -> Candidate:
+        """The candidate a combination stands for.
+
+        Args:
+            space: Checks it.
+            combination: Option numbers.
+            origin: What made it, for reports.
+            base: What stands at the addresses the menu does not have; the program as it is by default.
+        """
+        given = base or space.default()
         pairs = zip(self.options.items(), combination, strict=True)
         values = {address: values[number] for (address, values), number in pairs}
-        return space.candidate(values, parents=(space.default().id,), origin=origin)
+        return space.candidate({**given.values, **values}, parents=(given.id,), origin=origin)
+
+    def extended(self, further: Mapping[str, Sequence[JSON]]) -> Menu:
+        """The menu with further options behind those it has; combinations of this one mean the same there."""
+        return Menu(
+            options={
+                address: tuple({canonical(v): v for v in (*values, *further.get(address, ()))}.values())
+                for address, values in self.options.items()
+            }
+        )
+
+    def with_each(self, base: Combination, further: Mapping[str, Sequence[JSON]]) -> list[Combination]:
+        """``base`` with the first of the further options at every address that has some, then the second, …: all of them."""
+        most = max(map(len, further.values()), default=0)
+        found = []
+        for number in range(most):
+            values = {address: options[number] for address, options in further.items() if number < len(options)}
+            new = self.nearest(values)
+            pairs = zip(self.options, base, new, strict=True)
+            found.append(tuple(n if address in values else old for address, old, n in pairs))
+        return found
+
+    def nearest(self, values: Mapping[str, JSON]) -> Combination:
+        """The combination with these values where they are options, and the original's elsewhere."""
+        return tuple(
+            next((n for n, v in enumerate(options) if canonical(v) == canonical(values[address])), 0)
+            if address in values
+            else 0
+            for address, options in self.options.items()
+        )
 
     def balanced(self, count: int, taken: Collection[Combination], rng: random.Random) -> list[Combination]:
         """Random combinations, none of them ``taken``, in which an address's options come about equally often."""

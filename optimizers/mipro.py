@@ -18,79 +18,101 @@ Where we depart, and why:
   measured in part, else one near it takes its place;
 - two batches are under way at any time and are told in the order they were asked in, so that a slow call does not
   idle the rest and the result does not depend on which call is slow.
+- half way, instructions are proposed again from what the best program gets wrong on feedback examples, in the ways that
+  have made good instructions before (the paper's MIPRO++, which MIPROv2 lacks).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, get_args
 
-from treadle.compiler.canonical import JSON, canonical
-from treadle.compiler.errors import BudgetExhausted, ConfigurationError
+from treadle.compiler.canonical import JSON
+from treadle.compiler.errors import ConfigurationError
 from treadle.optimizers.bootstrapping import bootstrapped_bank
-from treadle.optimizers.demo_bank import DemoBank, as_values, labelled_bank, searched
-from treadle.optimizers.demo_sets import fill, recipes
-from treadle.optimizers.menu import Menu
-from treadle.optimizers.proposals import instructions, propose_instructions
-from treadle.optimizers.rungs import best, halve, planned_runs
-from treadle.optimizers.settings import at_least
+from treadle.optimizers.demo_bank import DemoBank, labelled_bank, searched
+from treadle.optimizers.demo_sets import DemoSets
+from treadle.optimizers.effort import BREADTH, ROUNDS, Effort, trials_for
+from treadle.optimizers.menu import Combination, Menu
+from treadle.optimizers.objectives import Objectives
+from treadle.optimizers.proposals import instructions
+from treadle.optimizers.rungs import affordable, best, planned_runs, rungs, runs_left
+from treadle.optimizers.sampling import SamplerName
+from treadle.optimizers.settings import at_least, one_of
 from treadle.optimizers.stopping import until_budget_ends
-from treadle.optimizers.trials import Trials
+from treadle.optimizers.trials import Plan, Trials, run_in_rounds
+from treadle.optimizers.writing import Writing
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
     from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
 
-Effort = Literal["light", "medium", "heavy"]
-
-_BREADTH: Mapping[Effort, int] = {"light": 6, "medium": 12, "heavy": 18}
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MIPRO:
-    """Search instructions and demo sets of all predictors together.
+    """Search instructions and demo sets of all predictors together, and their models where there is a choice.
 
-    With P predictors and V = 2 P parameters (P without demos) the efforts mean:
+    With P predictors and V = 2 P parameters (P without demos, P more with models) the efforts mean:
 
-    ========  =========  ======================  =========================  ==================================
-    effort    demo sets  proposals a predictor   feedback examples run      trials: max(2 V log2(n), 1.5 n)
-    ========  =========  ======================  =========================  ==================================
-    light     n = 6      3 (6 without demos)     48                         10, 20, 31 for P = 1, 2, 3
-    medium    n = 12     6 (12 without demos)    96                         18, 28, 43
-    heavy     n = 18     9 (18 without demos)    144                        27, 33, 50
-    ========  =========  ======================  =========================  ==================================
+    ========  =========  =====================  ===================  ==================================
+    effort    demo sets  proposals a predictor  feedback examples    trials: max(2 V log2(n), 1.5 n)
+    ========  =========  =====================  ===================  ==================================
+    light     n = 6      6, then 3              48, then 24          10, 20, 31 for P = 1, 2, 3
+    medium    n = 12     12, then 6             96, then 48          18, 28, 43
+    heavy     n = 18     18, then 9             144, then 72         27, 33, 50
+    ========  =========  =====================  ===================  ==================================
 
     The options of a predictor are these and its original, which is one of the demo sets. LM calls: a run on each of the
     feedback examples, one for the summary of the data, one a proposal, and every trial on the select examples; about
-    half of the last from 100 examples on.
+    half of the last from 100 examples on. Where the budget does not reach for all that, there are fewer trials on fewer
+    examples.
 
     Attributes:
         effort: How much to try; the numbers below overrule it one by one.
         max_bootstrapped: Most bootstrapped demos in a set; 0 with ``max_labeled=0`` searches instructions only.
         max_labeled: Labelled demos fill a set up to this many.
+        demo_tokens: Most tokens a predictor's demos may take, at four bytes a token; ``None`` for no bound.
         demo_sets: Demo sets a predictor has to choose from, the original among them.
-        proposals: New instructions a predictor gets.
+        proposals: New instructions a predictor gets before the first trial; half as many at each later round.
         trials: Combinations to measure beside the program as it is.
+        rounds: How often instructions are proposed: once, and then from the failures of the best program so far.
+        learn_proposer: Whether proposals differ in what the proposer is shown, and later rounds ask in the ways that
+            worked; otherwise they differ in the tip only.
+        sampler: What asks for combinations: ``"tpe"``, ``"thompson"`` (main effects) or ``"random"``.
+        objectives: Further objectives the sampler follows beside the score: ``"cost"``, ``"tokens"``, ``"calls"`` of a
+            run (less is better) or names of the metric's ``Score.objectives``. Of candidates as good as the best, by
+            one standard error, the one that is best by the first objective is returned. Needs ``sampler="tpe"``.
+        warm_start: Values of candidates of an earlier search, such as ``(earlier.winner.candidate.values,)``: they join
+            the options, and are measured first.
         threshold: Lowest score at which a run's steps become demos; a metric that returns a bool passes with true.
     """
 
     name: ClassVar[str] = "mipro"
     effort: Effort = "light"
     max_bootstrapped: int = 4
-    max_labeled: int = 12
+    max_labeled: int = 16
+    demo_tokens: int | None = None
     demo_sets: int | None = None
     proposals: int | None = None
     trials: int | None = None
+    rounds: int | None = None
+    learn_proposer: bool = True
+    sampler: SamplerName = "tpe"
+    objectives: tuple[str, ...] = ()
+    warm_start: tuple[Mapping[str, JSON], ...] = ()
     threshold: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least(self, 0, "max_bootstrapped", "max_labeled", "proposals")
-        at_least(self, 1, "demo_sets", "trials")
-        if self.effort not in _BREADTH:
-            msg = f"MIPRO(effort={self.effort!r}): effort takes {', '.join(_BREADTH)}"
+        at_least(self, 0, "max_bootstrapped", "max_labeled", "proposals", "demo_tokens")
+        at_least(self, 1, "demo_sets", "trials", "rounds")
+        one_of(self, "effort", get_args(Effort))
+        one_of(self, "sampler", get_args(SamplerName))
+        if self.objectives and self.sampler != "tpe":
+            msg = (
+                f"MIPRO(sampler={self.sampler!r}, objectives={self.objectives}): only 'tpe' follows several objectives"
+            )
             raise ConfigurationError(msg)
 
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
@@ -98,30 +120,32 @@ class MIPRO:
         start = space.default()
         tried: list[Candidate] = []
         with until_budget_ends(study):
-            study.evaluate([start], study.splits.select)
-            bank = self._bank(study, space)
-            proposed = propose_instructions(study, space, bank, count=self._proposals)
-            study.log("stage", name="trials")
-            menu = self._menu(study, space, bank, proposed)
-            trials = self._trials(sum(size > 1 for size in menu.sizes))
-            if menu.size - 1 <= trials:
-                self._try_all(study, space, menu, tried)
-            else:
-                self._estimate(study, space, menu, trials, tried)
-        return best(study, start, tried)
+            study.evaluate([start], rungs(study)[0])
+            bank = self._bank(study, space, start)
+            sets = DemoSets(
+                bank=bank, max_bootstrapped=self.max_bootstrapped, max_labeled=self.max_labeled, tokens=self.demo_tokens
+            )
+            writing = Writing(
+                study, space, bank, threshold=self.threshold, learn=self.learn_proposer and self._rounds > 1
+            )
+            writing.first(start, self._proposals)
+            self._estimate(study, space, sets, writing, tried)
+        winner = best(study, start, tried)
+        return self._preferred(study, start, winner, tried) if self.objectives else winner
 
     # --- step 1: demos
 
-    def _bank(self, study: Study, space: ParameterSpace) -> DemoBank:
+    def _bank(self, study: Study, space: ParameterSpace, start: Candidate) -> DemoBank:
         """The demos; without runs where none are to be shown and labels give the proposer examples of every step."""
         if self._zero_shot:
             bank = labelled_bank(study, space)
             if all(bank.labelled.values()):
                 return bank
+        most = runs_left(study, start) / 6  # the choice is worth more than further demos
         return bootstrapped_bank(
             study,
             space,
-            rows=8 * _BREADTH[self.effort],
+            rows=int(min(8 * BREADTH[self.effort], max(8, most))),
             threshold=self.threshold,
             wanted=max(1, self.max_bootstrapped),
             shots=self.max_labeled or 4,
@@ -129,39 +153,52 @@ class MIPRO:
 
     # --- step 2: what each parameter may be
 
-    def _menu(self, study: Study, space: ParameterSpace, bank: DemoBank, proposed: Mapping[str, list[str]]) -> Menu:
-        values: dict[str, list[JSON]] = {p.address: [p.default, *proposed[p.address]] for p in instructions(space)}
+    def _menu(self, study: Study, space: ParameterSpace, sets: DemoSets, writing: Writing) -> Menu:
+        options: dict[str, list[JSON]] = {p.address: [p.default] for p in instructions(space)}
         if not self._zero_shot:
+            count = (self.demo_sets or BREADTH[self.effort]) - 1
             for name in searched(space):
-                values[f"{name}.demos"] = [space[f"{name}.demos"].default, *self._demo_sets(study, bank, name)]
-        options = {address: tuple({canonical(v): v for v in values[address]}.values()) for address in sorted(values)}
-        study.log("menu", options={address: len(choices) for address, choices in options.items()})
-        return Menu(options=options)
-
-    def _demo_sets(self, study: Study, bank: DemoBank, name: str) -> list[list[JSON]]:
-        size = max(self.max_labeled, self.max_bootstrapped)
-        count = (self.demo_sets or _BREADTH[self.effort]) - 1
-        rng = study.rng("recipes", name)
-        plans = recipes(count, max_bootstrapped=self.max_bootstrapped, max_labeled=size, rng=rng)
-        drawn = [fill(bank, name, recipe, study.rng("demos", name, number)) for number, recipe in enumerate(plans)]
-        return [as_values(shown) for shown in drawn]
+                options[f"{name}.demos"] = [space[f"{name}.demos"].default, *sets.first(study, name, count)]
+        models = space.only(kind="model").values()
+        options.update({p.address: list(p.choices) for p in models if p.choices})
+        menu = Menu(options={address: (values[0],) for address, values in sorted(options.items())})
+        menu = menu.extended(options).extended(writing.texts)
+        for values in self.warm_start:
+            menu = menu.extended({address: [value] for address, value in values.items()})
+        study.log("menu", options=dict(zip(menu.options, menu.sizes, strict=True)))
+        return menu
 
     # --- step 3: trials
 
-    def _try_all(self, study: Study, space: ParameterSpace, menu: Menu, tried: list[Candidate]) -> None:
-        tried += [menu.candidate(space, c, "mipro exhaustive") for c in menu.all() if c != menu.original]
-        halve(study, tried)
+    def _estimate(
+        self, study: Study, space: ParameterSpace, sets: DemoSets, writing: Writing, tried: list[Candidate]
+    ) -> None:
+        start, menu = space.default(), self._menu(study, space, sets, writing)
+        runs = runs_left(study, start)
+        ladder = rungs(study, runs)
+        count = affordable(ladder, runs, self._trials(sum(size > 1 for size in menu.sizes)))
+        plan = Plan(name="mipro", sampler=self.sampler, ladder=ladder, objectives=self.objectives)
 
-    def _estimate(self, study: Study, space: ParameterSpace, menu: Menu, count: int, tried: list[Candidate]) -> None:
-        trials = Trials(study, space, menu, tried)
-        batch = max(1, count // 8)  # the first two batches, sent with nothing told, are then the random quarter
-        try:
-            for first in range(0, count, batch):
-                trials.send(min(batch, count - first), random=max(0, min(batch, count // 4 - first)))
-            trials.finish()
-        except BudgetExhausted:
-            trials.abandon()
-            raise
+        def renew(trials: Trials) -> list[Combination]:
+            combination, leader = trials.leader()
+            outcomes = writing.runs(leader, 4 * BREADTH[self.effort])
+            texts = writing.again(trials, outcomes, self._again)
+            near = {} if self._zero_shot else sets.near(study, space, leader, outcomes, self._again)
+            trials.menu = trials.menu.extended({**texts, **near})
+            return [*trials.menu.with_each(combination, texts), *trials.menu.with_each(combination, near)]
+
+        run_in_rounds(
+            Trials(study, space, menu, start, plan, tried), count, rounds=self._rounds, renew=renew,
+            first=[menu.nearest(values) for values in self.warm_start],
+        )  # fmt: skip
+
+    def _preferred(self, study: Study, start: Candidate, winner: Candidate, tried: list[Candidate]) -> Candidate:
+        ids = study.splits.select
+        known = [candidate for candidate in (start, *tried) if study.table.covers(candidate, ids)]
+        weighed = Objectives(study, start, self.objectives)
+        front = weighed.front(known, ids)
+        study.log("front", candidates=[c.id for c in front], gains=[list(weighed.gains(c, ids)) for c in front])
+        return weighed.prefer(winner, known, ids) if winner in known else winner
 
     # --- numbers
 
@@ -171,21 +208,24 @@ class MIPRO:
 
     @property
     def _proposals(self) -> int:
-        if self.proposals is not None:
-            return self.proposals
-        return _BREADTH[self.effort] // (1 if self._zero_shot else 2)
+        return BREADTH[self.effort] if self.proposals is None else self.proposals
+
+    @property
+    def _again(self) -> int:
+        """New options of each address at a round's end."""
+        return max(1, BREADTH[self.effort] // 2)
+
+    @property
+    def _rounds(self) -> int:
+        return ROUNDS[self.effort] if self.rounds is None else self.rounds
 
     def _trials(self, parameters: int) -> int:
-        if self.trials is not None:
-            return self.trials
-        n = _BREADTH[self.effort]
-        return int(max(2 * parameters * math.log2(n), 1.5 * n))
+        return trials_for(self.effort, parameters) if self.trials is None else self.trials
 
     def plan(self, shape: Shape) -> Mapping[str, int]:
-        """The runs for demos, the proposals, and the trials."""
+        """The runs for demos and failures, the proposals, and the trials."""
         trials = self._trials(shape.predictors * (1 if self._zero_shot else 2))
-        runs = min(8 * _BREADTH[self.effort], shape.feedback) + planned_runs(shape, trials)
-        return {
-            "task": round(shape.calls_per_run * runs),
-            "proposer": 1 + shape.predictors * self._proposals,
-        }
+        n, again = BREADTH[self.effort], self._rounds - 1
+        runs = min(8 * n, shape.feedback) + again * min(4 * n, shape.feedback) + planned_runs(shape, trials)
+        proposals = self._proposals + again * self._again
+        return {"task": round(shape.calls_per_run * runs), "proposer": 1 + shape.predictors * proposals}

@@ -4,14 +4,15 @@ One step looks at rows of the data and sums them up; one writes an instruction f
 the role of the step in it, worked examples, the present instruction and a tip. Where we depart from MIPROv2:
 
 - the summary is one call on at most 20 rows; program and role come from the graph and cost no call;
-- each proposal is shown other examples, at most 20, drawn evenly over the answers;
+- each proposal is shown other examples, at most 20, drawn evenly over the answers; how many, and what else it is shown,
+  is learned (``proposer_options``);
 - a proposal is kept as it came. It is refused only if it is empty, a duplicate, or longer than the parameter takes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -20,25 +21,13 @@ from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.values import dump
 from treadle.optimizers.demo_bank import DemoBank, Worked, stratified
+from treadle.optimizers.proposer_options import SHOWN, TIPS, Way
 from treadle.optimizers.wiring import program_in_words, role_in_words
 
 if TYPE_CHECKING:
     from treadle.compiler.canonical import JSON
-    from treadle.compiler.graph.parameters import Parameter, ParameterSpace
+    from treadle.compiler.graph.parameters import Candidate, Parameter, ParameterSpace
     from treadle.compiler.study.study import Study
-
-SHOWN = 20
-"""Most rows or worked examples in one prompt."""
-
-TIPS = {
-    "none": "",
-    "creative": "Be inventive: look at the task from another side than the present wording does.",
-    "simple": "Be brief and plain.",
-    "description": "Be thorough: spell out every distinction the examples show.",
-    "high_stakes": "Stress what goes wrong for people when the answer is wrong.",
-    "persona": "Address the reader as an expert whose daily work this is.",
-}
-"""What a proposal may be nudged with, by name: the six kinds of MIPROv2."""
 
 
 class WorkedExample(pydantic.BaseModel, frozen=True):
@@ -92,36 +81,83 @@ WRITE = Predictor(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """One request for an instruction, before it is answered."""
+class Proposed:
+    """An instruction and the way it was asked for."""
+
+    text: str
+    way: Way
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request for an instruction, before it is answered.
+
+    Attributes:
+        parameter: The instruction it is for.
+        number: Which of the requests for it.
+        way: How it is asked for.
+        shown: Ids of the examples it is shown.
+        context: The proposer's inputs.
+    """
 
     parameter: Parameter
     number: int
-    tip: str
-    shown: tuple[Worked, ...]
+    way: Way
+    shown: tuple[str, ...]
+    context: Mapping[str, object]
 
 
-def propose_instructions(study: Study, space: ParameterSpace, bank: DemoBank, *, count: int) -> dict[str, list[str]]:
-    """New instructions by parameter address: at most ``count`` for each predictor, fewer where some are refused.
+def propose_instructions(
+    study: Study,
+    space: ParameterSpace,
+    bank: DemoBank,
+    *,
+    ways: Mapping[str, Sequence[Way]],
+    base: Candidate,
+    data: str,
+) -> dict[str, list[Proposed]]:
+    """New instructions by parameter address: one for each way at most, fewer where some are refused.
+
+    Args:
+        study: Where they are asked for and paid.
+        space: Gives the predictors.
+        bank: The worked examples to show.
+        ways: How to ask, by address; an address that is missing gets no proposal.
+        base: Its instructions are shown as the present ones.
+        data: What ``summary`` said.
 
     Raises:
         BudgetExhausted: The budget ended before all were written.
     """
-    wanted = [_proposal(study, parameter, number, bank) for parameter in instructions(space) for number in range(count)]
-    found: dict[str, list[str]] = {parameter.address: [] for parameter in instructions(space)}
+    wanted = [
+        _request(study, space, bank, data, base, parameter, number, way)
+        for parameter in instructions(space)
+        for number, way in enumerate(ways.get(parameter.address, ()))
+    ]
+    return asked(study, space, WRITE, wanted, key="instruction", base=base)
+
+
+def asked(
+    study: Study, space: ParameterSpace, writer: Predictor, wanted: Sequence[Request], *, key: str, base: Candidate
+) -> dict[str, list[Proposed]]:
+    """What the writer makes of each request, kept as it came; refused only if empty, a duplicate or too long.
+
+    Raises:
+        BudgetExhausted: The budget ended before all were written.
+    """
+    found: dict[str, list[Proposed]] = {request.parameter.address: [] for request in wanted}
     if not wanted:
         return found
-    study.log("stage", name="proposals")
-    data = _summary(study)
-    texts = study.propose(WRITE, [_context(study, proposal, data) for proposal in wanted], key="instruction")
-    for proposal, text in zip(wanted, texts, strict=True):
-        kept = found[proposal.parameter.address]
-        refusal = _refusal(proposal.parameter, text, kept)
+    texts = study.propose(writer, [request.context for request in wanted], key=key)
+    for request, text in zip(wanted, texts, strict=True):
+        address = request.parameter.address
+        known = [str(space.value(base, address)), *(proposed.text for proposed in found[address])]
+        refusal = _refusal(request.parameter, text, known)
         if text is not None and not refusal:
-            kept.append(text)
+            found[address].append(Proposed(text=text, way=request.way))
         study.log(
-            "proposal", parameter=proposal.parameter.address, number=proposal.number, tip=proposal.tip,
-            shown=[w.example for w in proposal.shown], text=text, refused=refusal,
+            "proposal", parameter=address, number=request.number, key=key, **request.way.to_json(),
+            shown=list(request.shown), text=text, refused=refusal,
         )  # fmt: skip
     return found
 
@@ -131,30 +167,39 @@ def instructions(space: ParameterSpace) -> list[Parameter]:
     return [p for p in space.only(kind="instruction").values() if p.address == f"{p.predictor}.instruction"]
 
 
-def _proposal(study: Study, parameter: Parameter, number: int, bank: DemoBank) -> Proposal:
-    rng = study.rng("proposal", parameter.address, number)
-    tip = rng.choice(list(TIPS))
-    return Proposal(
-        parameter=parameter, number=number, tip=tip, shown=tuple(stratified(bank.all(parameter.predictor), SHOWN, rng))
-    )
-
-
-def _summary(study: Study) -> str:
+def summary(study: Study) -> str:
+    """What the data are like, in one call on at most 20 rows; empty where the reply did not fit."""
     ids = list(study.splits.feedback)
     study.rng("summary").shuffle(ids)
     rows = [{name: dump(value) for name, value in study.example(i).fields.items()} for i in ids[:SHOWN]]
     return study.propose(SUMMARISE, [{"rows": rows}], key="summary")[0] or ""
 
 
-def _context(study: Study, proposal: Proposal, data: str) -> dict[str, object]:
+def grounding(study: Study, space: ParameterSpace, parameter: Parameter, way: Way, data: str, base: Candidate) -> Any:
+    """The proposer's inputs that do not depend on what it writes from."""
+    name = parameter.predictor
     return {
-        "data": data,
-        "program": program_in_words(study.program),
-        "step": role_in_words(study.program, proposal.parameter.predictor),
-        "current_instruction": proposal.parameter.default,
-        "examples": worked_examples(proposal.shown),
-        "tip": TIPS[proposal.tip],
+        "data": data if way.data else "",
+        "program": program_in_words(study.program) if way.program else "",
+        "step": role_in_words(study.program, name) if way.program else "",
+        "current_instruction": space.value(base, parameter.address),
+        "tip": TIPS[way.tip],
     }
+
+
+def _request(
+    study: Study, space: ParameterSpace, bank: DemoBank, data: str, base: Candidate, parameter: Parameter, number: int,
+    way: Way,
+) -> Request:  # fmt: skip
+    rng = study.rng("proposal", parameter.address, number)
+    worked = stratified(bank.all(parameter.predictor), way.examples, rng)
+    return Request(
+        parameter=parameter, number=number, way=way, shown=tuple(w.example for w in worked),
+        context={
+            **grounding(study, space, parameter, way, data, base),
+            "examples": worked_examples(worked),
+        },
+    )  # fmt: skip
 
 
 def worked_examples(demos: Iterable[Worked]) -> list[WorkedExample]:
@@ -166,11 +211,11 @@ def _output(outputs: Any) -> JSON:
     return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
 
 
-def _refusal(parameter: Parameter, text: str | None, kept: Sequence[str]) -> str:
+def _refusal(parameter: Parameter, text: str | None, known: Sequence[str]) -> str:
     if text is None:
         return "no usable reply"
     if not text.strip():
         return "empty"
-    if text == parameter.default or text in kept:
+    if text == parameter.default or text in known:
         return "duplicate"
     return "too long" if len(text) > parameter.max_length else ""

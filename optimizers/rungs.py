@@ -8,6 +8,7 @@ dropping candidates early would leak into the folds. From 100 examples on there 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,27 +23,69 @@ SMALLEST = 12
 FINALISTS = 4
 """Candidates measured on all select examples before the choice."""
 
+_ROUNDS = 5  # times the last rung that choosing between eight candidates takes
 _PRIOR = 8.0  # examples' worth of "no better than the start" in a gain that rests on few
 
 
-def rungs(study: Study) -> tuple[tuple[str, ...], ...]:
-    """The ids of each rung, every rung the beginning of the next, the last all of the select examples."""
+def rungs(study: Study, runs: float = math.inf) -> tuple[tuple[str, ...], ...]:
+    """The ids of each rung, every rung the beginning of the next, the last all of the select examples.
+
+    Args:
+        study: Gives the examples.
+        runs: Runs that choosing may take. Where they do not reach for five times the select examples, fewer of these
+            are used: a choice between several on some is worth more than one candidate on all.
+    """
     ids = list(study.splits.select)
     if study.splits.cross_fitted:
         return (tuple(ids),)
     study.rng("rungs").shuffle(ids)  # a user's own split may be sorted by answer
-    sizes = sorted({min(len(ids), max(SMALLEST, len(ids) // share)) for share in (4, 2, 1)})
+    most = min(len(ids), max(SMALLEST, int(min(runs, 1e9) / _ROUNDS)))
+    sizes = sorted({min(most, max(SMALLEST, most // share)) for share in (4, 2, 1)})
     return tuple(tuple(ids[:size]) for size in sizes)
+
+
+def runs_left(study: Study, start: Candidate) -> float:
+    """Runs like those of ``start`` so far that the rest of the budget pays for; infinite where nothing caps it.
+
+    Calls count as they are charged: where many runs ask the same, their calls are charged once.
+    """
+    outcomes, left = study.table.outcomes(start), study.left
+    calls = math.fsum(outcome.calls for outcome in outcomes) * _charged(study)
+    tokens = math.fsum(outcome.usage.input_tokens + outcome.usage.output_tokens for outcome in outcomes)
+    usd = math.fsum(outcome.cost or 0.0 for outcome in outcomes)
+    pairs = ((left.calls, calls), (left.tokens, tokens), (left.usd, usd))
+    reach = [cap * len(outcomes) / used for cap, used in pairs if cap is not None and used]
+    return min(reach, default=math.inf)
+
+
+def _charged(study: Study) -> float:
+    """The share of the runs' calls that was charged."""
+    made = sum(outcome.calls for candidate in study.table.candidates for outcome in study.table.outcomes(candidate))
+    charged = study.spend.by_role.get("task")
+    return min(1.0, charged.calls / made) if charged is not None and made else 1.0
+
+
+def affordable(ladder: Sequence[Sequence[str]], runs: float, wanted: int) -> int:
+    """How many candidates, at most ``wanted`` and at least one, can be chosen between on the ladder in so many runs."""
+    sizes = [len(ids) for ids in ladder]
+    count = max(1, wanted)
+    while count > 1 and _choosing(sizes, count) > runs:
+        count -= 1
+    return count
 
 
 def planned_runs(shape: Shape, candidates: int) -> float:
     """Runs of the program that choosing between so many candidates takes."""
     if shape.cross_fitted:
         return candidates * shape.select
-    runs, left = 0.0, candidates
-    for share in (0.25, 0.25, 0.5):  # what each rung adds to the one below
-        runs += left * share * shape.select
-        left = _kept(left)
+    return _choosing([shape.select * share for share in (0.25, 0.5, 1.0)], candidates)
+
+
+def _choosing(sizes: Sequence[float], candidates: int) -> float:
+    runs, left, below = 0.0, candidates, 0.0
+    for size in sizes:
+        runs += left * (size - below)
+        left, below = _kept(left), size
     return runs
 
 
@@ -66,13 +109,22 @@ def ranked(study: Study, candidates: Sequence[Candidate], ids: Sequence[str]) ->
     return sorted(candidates, key=lambda candidate: -study.table.mean(candidate, ids).mean)
 
 
-def halve(study: Study, candidates: Sequence[Candidate]) -> None:
-    """Measure candidates by successive halving (Jamieson and Talwalkar 2016), at least four of them on all examples."""
+def halve(
+    study: Study, candidates: Sequence[Candidate], ladder: Sequence[Sequence[str]] | None = None
+) -> list[Candidate]:
+    """Measure candidates by successive halving (Jamieson and Talwalkar 2016); at least four reach the last rung.
+
+    Returns:
+        Those that did, best first.
+
+    Raises:
+        BudgetExhausted: The budget ended before all was measured.
+    """
     left = list(candidates)
-    ladder = rungs(study)
-    for ids in ladder:
+    for ids in ladder or rungs(study):
         study.evaluate(left, ids)
         left = ranked(study, left, ids)[: _kept(len(left))]
+    return left
 
 
 def best(study: Study, start: Candidate, candidates: Sequence[Candidate]) -> Candidate:
@@ -94,10 +146,17 @@ class Heats:
     and has not landed counts for nothing, so that results do not depend on what is quick.
     """
 
-    def __init__(self, study: Study, start: Candidate) -> None:
+    def __init__(self, study: Study, start: Candidate, ladder: Sequence[Sequence[str]]) -> None:
+        """Begin.
+
+        Args:
+            study: Measures.
+            start: What candidates are compared with; it is measured where they are.
+            ladder: The examples of each rung.
+        """
         self._study = study
         self._start = start
-        self._ladder = rungs(study)
+        self._ladder = ladder
         self._sent: dict[Candidate, int] = {}
         self._landed: dict[Candidate, int] = {}
 
@@ -107,8 +166,13 @@ class Heats:
         for candidate in dict.fromkeys((*candidates, *self._rising())):
             rung = self._sent[candidate] = self._sent.get(candidate, -1) + 1
             going.setdefault(rung, []).append(candidate)
-        groups = [(rung, group, self._study.start(group, self._ladder[rung])) for rung, group in sorted(going.items())]
+        groups = [(rung, group, self._start_on(rung, group)) for rung, group in sorted(going.items())]
         return Flight(groups)
+
+    def _start_on(self, rung: int, group: Sequence[Candidate]) -> Pending:
+        ids = self._ladder[rung]
+        first = [] if self._study.table.covers(self._start, ids) else [self._start]
+        return self._study.start([*first, *group], ids)
 
     def land(self, flight: Flight) -> None:
         """Wait for what was sent.
@@ -121,15 +185,25 @@ class Heats:
             self._landed.update(dict.fromkeys(group, rung))
 
     def final(self) -> None:
-        """Measure the best few on all examples, where they have not been."""
-        by_gain = sorted(self._landed, key=lambda candidate: -(self.gain(candidate) or 0.0))
-        self._study.evaluate(by_gain[:FINALISTS], self._study.splits.select)
+        """Measure the best few on the last rung, where they have not been.
+
+        Raises:
+            BudgetExhausted: The budget ended before all was measured.
+        """
+        self._study.evaluate([self._start, *self.leaders(FINALISTS)], self._ladder[-1])
+
+    def leaders(self, count: int) -> list[Candidate]:
+        """The candidates that gain most as far as they have landed, best first; the earlier first in a tie."""
+        return sorted(self._landed, key=lambda candidate: -(self.gain(candidate) or 0.0))[:count]
 
     def gain(self, candidate: Candidate) -> float | None:
         """What the candidate adds to the start's score as far as it has landed; ``None`` before that."""
-        if candidate not in self._landed:
-            return None
-        return gain(self._study, candidate, self._start, self._ladder[self._landed[candidate]])
+        ids = self.landed_on(candidate)
+        return None if ids is None else gain(self._study, candidate, self._start, ids)
+
+    def landed_on(self, candidate: Candidate) -> Sequence[str] | None:
+        """The examples the candidate has landed on; ``None`` before that."""
+        return self._ladder[self._landed[candidate]] if candidate in self._landed else None
 
     def can_deepen(self, candidate: Candidate) -> bool:
         """Whether the candidate has landed, and there are examples it has not been sent to."""

@@ -12,24 +12,23 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from treadle.optimizers.menu import Combination, Menu
-
 if TYPE_CHECKING:
     import optuna
 
-Observed = Sequence[tuple[Combination, float | None]]
-"""Combinations in trial order with their value, higher is better; ``None`` while it is being measured."""
+    from treadle.optimizers.menu import Combination, Menu
+    from treadle.optimizers.sampling import Observation
 
 
 class Estimator:
     """A model of what has been observed, and what it suggests next."""
 
-    def __init__(self, menu: Menu, observed: Observed) -> None:
+    def __init__(self, menu: Menu, observed: Sequence[Observation]) -> None:
         """Build the model.
 
         Args:
             menu: What can be combined.
-            observed: What is known, one value at least; combinations still being measured are kept away from.
+            observed: What is known, one value at least; combinations still being measured are kept away from. With
+                further objectives the model is of the whole front (Ozaki et al. 2022, multi-objective TPE).
         """
         import optuna
 
@@ -37,20 +36,22 @@ class Estimator:
             address: optuna.distributions.CategoricalDistribution(list(range(size)))
             for address, size in zip(menu.options, menu.sizes, strict=True)
         }
+        objectives = 1 + max((len(observation.further) for observation in observed), default=0)
         with _quiet():
-            self._study = optuna.create_study(direction="maximize")
-        for combination, value in observed:
-            self.tell(combination, value)
+            self._study = optuna.create_study(directions=["maximize"] * objectives)
+        for observation in observed:
+            self.tell(observation)
 
-    def tell(self, combination: Combination, value: float | None) -> None:
+    def tell(self, observation: Observation) -> None:
         """Add an observation; without a value it is one still being measured."""
         from optuna.trial import TrialState, create_trial
 
+        known = observation.value is not None
         self._study.add_trial(
             create_trial(
-                state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
-                value=value,
-                params=dict(zip(self._choices, combination, strict=True)),
+                state=TrialState.COMPLETE if known else TrialState.RUNNING,
+                values=[observation.value or 0.0, *observation.further] if known else None,
+                params=dict(zip(self._choices, observation.combination, strict=True)),
                 distributions=dict(self._choices),
             )
         )

@@ -12,7 +12,8 @@ from tests.optimizers.world import rows
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.study.optimizer import Shape
-from treadle.optimizers.mipro import MIPRO, Effort
+from treadle.optimizers.effort import Effort
+from treadle.optimizers.mipro import MIPRO
 
 ZERO_SHOT = MIPRO(max_bootstrapped=0, max_labeled=0)
 
@@ -33,10 +34,10 @@ def plan(effort: Effort, **size: int) -> Mapping[str, int]:
 def test_the_original_is_option_0_and_needs_no_proposal(lab: OpenLab) -> None:
     opened = lab()
     MIPRO().search(opened.study, space())
-    assert len(opened.logged("proposal")) == 2 * 3
+    assert len([said for said in opened.logged("proposal") if said["key"] == "instruction"]) == 2 * 6
     (menu,) = opened.logged("menu")
     assert menu["options"].keys() == {"reply.demos", "reply.instruction", "triage.demos", "triage.instruction"}
-    assert all(2 <= count <= 6 for count in menu["options"].values())
+    assert all(2 <= count <= 7 for count in menu["options"].values())
 
 
 def test_no_combination_is_measured_twice(lab: OpenLab) -> None:
@@ -49,9 +50,9 @@ def test_no_combination_is_measured_twice(lab: OpenLab) -> None:
 
 def test_a_small_menu_is_tried_out_whole(lab: OpenLab) -> None:
     opened = lab()
-    MIPRO(max_bootstrapped=0, max_labeled=0, proposals=2, trials=20).search(opened.study, space())
-    assert len(opened.tried("mipro exhaustive")) == 3 * 3 - 1
-    assert not opened.logged("trial")
+    MIPRO(max_bootstrapped=0, max_labeled=0, proposals=2, trials=20, rounds=1).search(opened.study, space())
+    choices = [tuple(trial["choice"].values()) for trial in opened.logged("trial")]
+    assert len(choices) == len(set(choices)) == 3 * 3 - 1
     table, ids = opened.study.table, opened.study.splits.select
     assert all(table.covers(candidate, ids) for candidate in opened.tried("mipro"))
 
@@ -77,7 +78,7 @@ def test_from_100_on_all_share_the_first_rung_and_the_finalists_are_full(lab: Op
 
 def test_two_batches_are_under_way_and_told_in_order(lab: OpenLab) -> None:
     opened = lab(count=30)
-    MIPRO(trials=32).search(opened.study, space())
+    MIPRO(trials=32, rounds=1).search(opened.study, space())
     kinds = [event.kind for event in opened.events if event.kind in ("trial", "asked")]
     asks = [place for place, kind in enumerate(kinds) if kind == "asked"]
     first = kinds.index("trial")
@@ -97,7 +98,7 @@ def test_at_most_a_quarter_of_the_trials_is_random(lab: OpenLab, monkeypatch: py
         return draw(name, *key)
 
     monkeypatch.setattr(study, "rng", noted)
-    MIPRO(trials=24).search(study, space())
+    MIPRO(trials=24, rounds=1).search(study, space())
     assert drawn.count("mipro.tpe") == 18
 
 
@@ -106,7 +107,7 @@ def test_zero_shot_searches_instructions_only_and_makes_no_run_for_demos(lab: Op
     winner = ZERO_SHOT.search(opened.study, space())
     assert set(winner.values) <= {"reply.instruction", "triage.instruction"}
     assert not opened.tried("teacher")
-    assert len(opened.logged("proposal")) == 2 * 6
+    assert len([said for said in opened.logged("proposal") if said["key"] == "instruction"]) == 2 * 6
 
 
 def test_zero_shot_runs_the_teacher_where_labels_give_no_examples(lab: OpenLab) -> None:
@@ -117,13 +118,17 @@ def test_zero_shot_runs_the_teacher_where_labels_give_no_examples(lab: OpenLab) 
 
 def test_efforts_try_more_and_more() -> None:
     plans = [plan(effort, predictors=2, calls_per_run=2, feedback=200, select=40) for effort in get_args(Effort)]
-    sizes = ((48, 20), (96, 28), (144, 33))
+    sizes = ((48 + 24, 20), (96 + 2 * 48, 56), (144 + 4 * 72, 132))
     assert [given["task"] for given in plans] == [2 * (rows + 40 * trials) for rows, trials in sizes]
-    assert [given["proposer"] for given in plans] == [1 + 2 * 3, 1 + 2 * 6, 1 + 2 * 9]
+    assert [given["proposer"] for given in plans] == [1 + 2 * (6 + 3), 1 + 2 * (12 + 2 * 6), 1 + 2 * (18 + 4 * 9)]
 
 
 def test_the_trials_of_the_docstring_are_right() -> None:
-    trials: dict[Effort, tuple[int, int, int]] = {"light": (10, 20, 31), "medium": (18, 28, 43), "heavy": (27, 33, 50)}
+    trials: dict[Effort, tuple[int, int, int]] = {
+        "light": (10, 20, 31),
+        "medium": (36, 56, 86),
+        "heavy": (108, 132, 200),
+    }
     for effort, counts in trials.items():
         assert tuple(plan(effort, predictors=predictors)["task"] for predictors in (1, 2, 3)) == counts
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from tests.optimizers import world
-from tests.optimizers.program import Answers, OpenLab, space
+from tests.optimizers.program import START, Answers, Lab, OpenLab, space
 from treadle.compiler import lm
 from treadle.compiler.errors import RequestRefused
 from treadle.compiler.lm.protocol import Request
 from treadle.optimizers import demo_bank
 from treadle.optimizers.demo_bank import DemoBank, labelled_bank
-from treadle.optimizers.proposals import SHOWN, TIPS, instructions, propose_instructions
+from treadle.optimizers.proposals import instructions, propose_instructions, summary
+from treadle.optimizers.proposer_options import SHOWN, TIPS, fixed_ways
 
 NOTHING = DemoBank(labelled={})
 
@@ -24,9 +25,18 @@ def proposing(reply: str) -> Answers:
     return lambda request: reply if "<tip>" in request.messages[-1].content else world.answer(request)
 
 
+def written(lab: Lab, bank: DemoBank, count: int) -> dict[str, list[str]]:
+    """The texts proposed for each predictor, all grounded in all there is."""
+    ways = {p.address: fixed_ways(count, lab.study.rng("ways", p.address)) for p in instructions(space())}
+    found = propose_instructions(
+        lab.study, space(), bank, ways=ways, base=START, data=summary(lab.study) if count else ""
+    )
+    return {address: [proposed.text for proposed in given] for address, given in found.items()}
+
+
 def test_each_predictor_gets_its_proposals_verbatim(lab: OpenLab) -> None:
     opened = lab()
-    found = propose_instructions(opened.study, space(), labelled_bank(opened.study, space()), count=3)
+    found = written(opened, labelled_bank(opened.study, space()), 3)
     assert list(found) == ["reply.instruction", "triage.instruction"]
     said = opened.logged("proposal")
     assert len(said) == 6
@@ -37,7 +47,7 @@ def test_each_predictor_gets_its_proposals_verbatim(lab: OpenLab) -> None:
 
 def test_each_proposal_is_shown_other_examples_and_at_most_twenty(lab: OpenLab) -> None:
     opened = lab(count=99)
-    propose_instructions(opened.study, space(), labelled_bank(opened.study, space()), count=4)
+    written(opened, labelled_bank(opened.study, space()), 4)
     said = [fields for fields in opened.logged("proposal") if fields["parameter"] == "triage.instruction"]
     shown = [frozenset(fields["shown"]) for fields in said]
     assert all(len(examples) == SHOWN and examples <= set(opened.study.splits.feedback) for examples in shown)
@@ -46,7 +56,7 @@ def test_each_proposal_is_shown_other_examples_and_at_most_twenty(lab: OpenLab) 
 
 def test_a_proposal_is_grounded_in_data_program_role_examples_and_tip(lab: OpenLab) -> None:
     opened = lab()
-    propose_instructions(opened.study, space(), labelled_bank(opened.study, space()), count=6)
+    written(opened, labelled_bank(opened.study, space()), 6)
     asked = opened.asked("tip")
     assert len(asked) == 12
     assert {inputs["tip"] for inputs in asked} <= set(TIPS.values())
@@ -64,7 +74,7 @@ def test_a_proposal_is_grounded_in_data_program_role_examples_and_tip(lab: OpenL
 
 def test_the_summary_is_one_call_on_at_most_twenty_feedback_rows(lab: OpenLab) -> None:
     opened = lab(count=99)
-    propose_instructions(opened.study, space(), NOTHING, count=1)
+    written(opened, NOTHING, 1)
     (asked,) = opened.asked("rows")
     given = json.loads(asked["rows"])
     tickets = {opened.study.example(i).inputs["ticket"] for i in opened.study.splits.feedback}
@@ -76,13 +86,13 @@ def test_the_summary_is_one_call_on_at_most_twenty_feedback_rows(lab: OpenLab) -
 @pytest.mark.parametrize(("reply", "refused"), [("", "empty"), ("Choose.", "duplicate"), ("x" * 30_000, "too long")])
 def test_only_the_unusable_is_refused(lab: OpenLab, reply: str, refused: str) -> None:
     opened = lab(answer=proposing(reply))
-    assert propose_instructions(opened.study, space(), NOTHING, count=1)["triage.instruction"] == []
+    assert written(opened, NOTHING, 1)["triage.instruction"] == []
     assert opened.logged("proposal")[1]["refused"] == refused
 
 
 def test_a_duplicate_is_kept_once_and_a_colon_does_no_harm(lab: OpenLab) -> None:
     text = "Extract the following fields: name, age and city."
-    found = propose_instructions(lab(answer=proposing(text)).study, space(), NOTHING, count=3)
+    found = written(lab(answer=proposing(text)), NOTHING, 3)
     assert found == {"reply.instruction": [text], "triage.instruction": [text]}
 
 
@@ -91,7 +101,7 @@ def test_a_refusing_provider_is_a_refused_proposal(lab: OpenLab) -> None:
         return RequestRefused("no") if "<tip>" in request.messages[-1].content else world.answer(request)
 
     opened = lab(answer=refusing)
-    assert propose_instructions(opened.study, space(), NOTHING, count=1) == {
+    assert written(opened, NOTHING, 1) == {
         "reply.instruction": [],
         "triage.instruction": [],
     }
@@ -100,7 +110,7 @@ def test_a_refusing_provider_is_a_refused_proposal(lab: OpenLab) -> None:
 
 def test_no_proposal_costs_nothing(lab: OpenLab) -> None:
     opened = lab()
-    assert propose_instructions(opened.study, space(), NOTHING, count=0)["triage.instruction"] == []
+    assert written(opened, NOTHING, 0) == {}
     assert not opened.requests
 
 

@@ -22,7 +22,7 @@ def test_candidates_are_labelled_then_bootstrapped_then_drawn(lab: OpenLab) -> N
     tried = sets_of(opened)
     assert tried[:2] == [["labelled"] * 4, ["bootstrapped"] * 3 + ["labelled"]]
     assert len(tried) == 6
-    assert all(len(demos) == 4 and demos[0] == "bootstrapped" for demos in tried[1:])
+    assert all(2 <= len(demos) <= 4 and demos[0] == "bootstrapped" for demos in tried[1:])
 
 
 def test_from_100_examples_on_the_worse_are_dropped_early(lab: OpenLab) -> None:

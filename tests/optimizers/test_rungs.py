@@ -77,7 +77,7 @@ def test_halving_drops_the_worse_half_and_measures_the_finalists_in_full(lab: Op
 def test_heats_move_the_better_half_up_and_count_only_what_has_landed(lab: OpenLab) -> None:
     study = lab(count=200).study
     study.evaluate([START], study.splits.select)
-    heats = Heats(study, START)
+    heats = Heats(study, START, rungs(study))
     first, second = heats.send(LADDER[:6]), heats.send(LADDER[6:])
     assert all(heats.gain(candidate) is None for candidate in LADDER)
     assert not heats.can_deepen(LADDER[0])
@@ -96,7 +96,7 @@ def test_heats_move_the_better_half_up_and_count_only_what_has_landed(lab: OpenL
 
 def test_with_one_rung_nothing_is_deepened(lab: OpenLab) -> None:
     study = lab().study
-    heats = Heats(study, START)
+    heats = Heats(study, START, rungs(study))
     heats.land(heats.send(LADDER[:2]))
     assert not heats.can_deepen(LADDER[0])
     assert heats.send([]).groups == []

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from treadle.optimizers.menu import Combination, Menu
+from treadle.optimizers.sampling import Observation
 from treadle.optimizers.tpe import Estimator
 
 MENU = Menu(options={f"p{n}.instruction": tuple(range(5)) for n in range(3)})
@@ -16,9 +17,13 @@ def value(combination: Combination) -> float:
     return sum(option == place + 1 for place, option in enumerate(combination)) / 3
 
 
-def told(count: int, seed: int = 0) -> list[tuple[Combination, float | None]]:
+def told(count: int, seed: int = 0) -> list[Observation]:
     drawn = MENU.balanced(count, [MENU.original], random.Random(seed))
-    return [(MENU.original, 0.0), *((combination, value(combination)) for combination in drawn)]
+    return [seen(MENU.original, 0.0), *(seen(combination, value(combination)) for combination in drawn)]
+
+
+def seen(combination: Combination, found: float | None, *further: float) -> Observation:
+    return Observation(combination=combination, value=found, further=further)
 
 
 def test_suggestions_follow_what_was_observed() -> None:
@@ -39,7 +44,7 @@ def test_what_is_being_measured_is_kept_away_from() -> None:
     first = [model.suggest(seed) for seed in range(20)]
     favourite = max(set(first), key=first.count)
     for _ in range(10):
-        model.tell(favourite, None)
+        model.tell(seen(favourite, None))
     again = [model.suggest(seed) for seed in range(20)]
     assert again.count(favourite) < first.count(favourite)
 
@@ -51,7 +56,7 @@ def test_a_suggestion_counts_only_once_told() -> None:
 
 def test_a_parameter_with_one_option_does_no_harm() -> None:
     menu = Menu(options={"a": (0,), "b": tuple(range(4))})
-    model = Estimator(menu, [(menu.original, 0.0), ((0, 2), 1.0)])
+    model = Estimator(menu, [seen(menu.original, 0.0), seen((0, 2), 1.0)])
     assert all(model.suggest(seed)[0] == 0 for seed in range(5))
 
 

@@ -41,6 +41,8 @@ def metric(example: Mapping[str, Any], prediction: str) -> float:
 def answer(request: Request) -> str:
     """The world's LM."""
     system, asked = request.messages[0].content, fields(request.messages[-1].content)
+    if "failures" in asked:
+        return _instruction({"examples": _cases(asked)}, request.key)
     if "examples" in asked:
         return _instruction(asked, request.key)
     if "rows" in asked:
@@ -65,6 +67,12 @@ def _instruction(asked: Mapping[str, str], key: str) -> str:
         if int(digest([key, key_of]), 16) % 3:
             lines.append(f"{key_of}: {output.split()[-1]}")
     return "\n".join(dict.fromkeys(lines))
+
+
+def _cases(asked: Mapping[str, str]) -> str:
+    """Failures with what they should be, and solved cases, as worked examples."""
+    failed = [{"inputs": case["inputs"], "output": case["expected"]} for case in json.loads(asked["failures"])]
+    return json.dumps([case for case in [*failed, *json.loads(asked["solved"])] if case["output"]])
 
 
 def fields(text: str) -> dict[str, str]:
