@@ -95,9 +95,7 @@ def _constants(metric: Metric) -> list[str]:
 
 async def score(
     metric: Metric,
-    example: Mapping[str, Any],
-    prediction: Any,
-    trace: Any,
+    arguments: tuple[Any, ...],
     *,
     place: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None,
 ) -> Score:
@@ -105,15 +103,12 @@ async def score(
 
     Args:
         metric: As users write it.
-        example: The row.
-        prediction: What the program returned.
-        trace: What the run did; given to metrics that take it.
+        arguments: The row, what the program returned and, for a metric that ``takes_trace``, what the run did.
         place: Where to call the metric, such as a thread; here and now by default.
 
     Raises:
         DataError: The metric returned something that is no finite number, bool or ``Score``.
     """
-    arguments = (example, prediction, trace) if takes_trace(metric) else (example, prediction)
     result = metric(*arguments) if place is None else await place(lambda: metric(*arguments))
     if isinstance(result, Awaitable):
         result = await result

@@ -10,7 +10,7 @@ from typing import Any
 from treadle.compiler.errors import TreadleError
 from treadle.compiler.runtime.pools import run_in_thread
 from treadle.compiler.study.caller import Judge
-from treadle.compiler.study.metric import Metric, Score, metric_name, score
+from treadle.compiler.study.metric import Metric, Score, metric_name, score, takes_trace
 from treadle.compiler.trace.trace import Trace
 
 
@@ -27,11 +27,15 @@ class Scoring:
     Args:
         metric: As users write it.
         timeout: Seconds without a score, and without an LM call of the metric under way, after which it is abandoned.
+
+    Raises:
+        DataError: The metric takes neither two nor three arguments.
     """
 
     def __init__(self, metric: Metric, timeout: float) -> None:
         self._metric = metric
         self._timeout = timeout
+        self._takes_trace = takes_trace(metric)
         self._ships = getattr(metric, "treadle_identity", None) is not None
         self._place = None if self._ships or _is_async(metric) else run_in_thread
 
@@ -42,9 +46,10 @@ class Scoring:
             MetricHung: It was abandoned.
             Exception: Whatever it raises.
         """
+        arguments = (example, prediction, trace) if self._takes_trace else (example, prediction)
         if self._ships:
-            return await score(self._metric, example, prediction, trace)
-        task = asyncio.ensure_future(score(self._metric, example, prediction, trace, place=self._place))
+            return await score(self._metric, arguments)
+        task = asyncio.ensure_future(score(self._metric, arguments, place=self._place))
         try:
             while True:
                 before = judge.made

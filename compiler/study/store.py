@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -116,8 +118,8 @@ class Store:
             return None
         return cast(JSON, json.loads(body))
 
-    def write(self, table: Table, key: str, body: JSON) -> str:
-        """Queue a row for this tick's commit and return the JSON text that will be read: without keys.
+    def write(self, table: Table, key: str, body: JSON) -> JSON:
+        """Queue a row for this tick's commit and return its body without keys: the same object where it has none.
 
         Raises:
             StudyError: An earlier commit failed.
@@ -125,14 +127,14 @@ class Store:
         """
         if self._failure is not None:
             raise self._failure
-        _, text = clean(body)
+        body, text = clean(body)
         self._pending.append((table, key, text))
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
-        return text
+        return body
 
-    async def put(self, table: Table, key: str, body: JSON) -> str:
+    async def put(self, table: Table, key: str, body: JSON) -> JSON:
         """``write``, and wait for the commit.
 
         Raises:
@@ -185,9 +187,10 @@ class Store:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         try:
-            for table, key, text in rows:
-                body = text.encode()
-                run(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (key, text, _mark(table, key, body)))
+            table_of = itemgetter(0)
+            for table, rows_of in itertools.groupby(sorted(rows, key=table_of), key=table_of):
+                marked = [(key, text, _mark(table, key, text.encode())) for _, key, text in rows_of]
+                self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", marked)
             run("COMMIT")
         except sqlite3.Error:
             if self._connection.in_transaction:

@@ -14,7 +14,7 @@ from tests.runtime.sketch import Sketch, run
 from treadle.compiler.errors import DataError
 from treadle.compiler.lm.protocol import Message, Usage
 from treadle.compiler.lm.scripted import Scripted
-from treadle.compiler.trace.export import read_jsonl, trace_to_json, write_jsonl
+from treadle.compiler.trace.export import read_jsonl, trace_from_json, trace_to_json, write_jsonl
 from treadle.compiler.trace.trace import Span, Trace
 from treadle.compiler.trace.tracer import trace
 
@@ -168,3 +168,9 @@ def test_no_mutation_gets_through_as_anything_but_a_trace_or_an_error(steps: lis
         return
     assert isinstance(found, Trace)
     assert read(written(found))[0].program == found.program
+
+
+def test_a_trace_is_read_back_as_it_was_down_to_the_order_of_its_inputs() -> None:
+    read = trace_from_json(json.loads(json.dumps(trace_to_json(TRACE))))
+    assert read == TRACE
+    assert [list(span.inputs) for span in read.spans] == [list(span.inputs) for span in TRACE.spans]
