@@ -444,3 +444,11 @@ def test_ctrl_c_saves_and_says_how_to_resume(app: Path) -> None:
     out, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, err
     assert out.startswith("hosted on 40 examples")
+
+
+def test_show_tells_of_a_studys_folder(run: Run, app: Path) -> None:
+    run(*LABELED, "--study", "study")
+    assert "before and after" in run("show", "study").out
+    assert json.loads(run("show", "study", "--json").out)["format"] == "treadle/report"
+    (app / "nothing").mkdir()
+    assert "no study" in run("show", "nothing").err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,17 +61,21 @@ def _show_value(value: Any, *, as_json: bool) -> None:
 @options.as_json
 @options.traceback
 def show(program: str, prompt: str | None, inputs: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what a program says: its flow, its prompts, where it comes from.
+    """Show what a program says: its flow, its prompts, where it comes from; or what a study found.
 
-    PROGRAM is file.py:name, module:name or a .json file, which is read and not run.
+    PROGRAM is file.py:name, module:name, a .json file, which is read and not run, or the folder of a study.
 
     \b
       treadle show support.json
+      treadle show studies/support-0f1e2d3c4b
       treadle show support.json --prompt reply --input ticket="Where is my parcel?" --input policies='["Be kind."]'
     """  # noqa: D301  \b is click's mark for lines to leave as they are
     from treadle.compiler.artifact.codec import encode
     from treadle.compiler.artifact.show import described, prompts
 
+    if Path(program).is_dir():
+        _show_study(Path(program), as_json=as_json)
+        return
     contents = arguments.contents_of(program)
     if prompt is None:
         if as_json:
@@ -90,6 +95,16 @@ def show(program: str, prompt: str | None, inputs: tuple[str, ...], *, as_json: 
         output.show(f"=== {address}")
         for message in messages:
             output.show(f"--- {message.role}\n{message.content}")
+
+
+def _show_study(folder: Path, *, as_json: bool) -> None:
+    """The report of the study in a folder, or how far it has come."""
+    from treadle.compiler.study.report_files import described, read
+
+    if as_json:
+        output.show_json(read(folder))
+    else:
+        output.show(described(folder))
 
 
 @click.command("diff", short_help="Show what is different between two programs.")
