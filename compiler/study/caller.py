@@ -244,11 +244,12 @@ class Scope:
         self.charges: list[Charge] = []
         self.calls = 0
         self.stopped: Exception | None = None  # why a call of the job was not made, whatever the program made of that
+        self.role = role
         self._caller = caller
         self._ledger = ledger
         self._hold = hold
         self._allowance = allowance
-        self.role = role
+        self._loop = asyncio.get_running_loop()
 
     def take(self, charges: list[Charge]) -> None:
         """The job's result was stored: charge what it was charged then."""
@@ -280,12 +281,26 @@ class Scope:
     async def make(self, lm: LM, request: Request, role: str, *, metered: bool) -> Completion:
         """A completion in ``role``. ``metered``: the job was not admitted for it."""
         try:
+            self._check_loop()
             reply = await self._reply(lm, request, role, metered=metered)
         except (StudyError, ConfigurationError) as error:
             self.stopped = self.stopped or error
             raise
         self.calls += 1
         return reply.deliver()
+
+    def _check_loop(self) -> None:
+        """Refuse a call from another event loop: that runs only while somebody holds up the study's and waits for it.
+
+        Raises:
+            ConfigurationError: It is one.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            msg = (
+                "a step was called by code that holds up the event loop on which the study answers steps: in async "
+                "code await it, with `await step.acall(…)`; declare a plain op that calls steps @op(blocking=True)"
+            )
+            raise ConfigurationError(msg)
 
     async def _reply(self, lm: LM, request: Request, role: str, *, metered: bool) -> Reply:
         key = self._caller.key(request)

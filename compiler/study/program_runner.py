@@ -22,6 +22,7 @@ from treadle.compiler.runtime.scope import current_scope, open_run
 from treadle.compiler.runtime.session import Session
 from treadle.compiler.study.effects import kept_op
 from treadle.compiler.study.failure import is_of_the_run
+from treadle.compiler.study.inner_calls import calls_steps
 from treadle.compiler.study.opening import calls_of, most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.trace.tracer import Tracer
@@ -48,8 +49,8 @@ class ProgramRunner:
         self._program = program
         self._lm = lm
         self._proposer_lm = proposer_lm or lm
-        known = {**program.ops, **(stubs or {})}
-        self._stubs = {**(stubs or {}), **{name: kept_op(op) for name, op in known.items() if op.effects}}
+        changed = {name: _in_study(op) for name, op in {**program.ops, **(stubs or {})}.items()}
+        self._stubs = {name: op for name, op in changed.items() if op is not program.ops[name]}
         self._bounds: dict[str, int | None] = {}
 
     def run_calls(self, candidate: Candidate) -> int | None:
@@ -127,6 +128,13 @@ def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> di
         )
         raise DataError(msg)
     return {name: dataclasses.replace(program.ops[name], function=function) for name, function in given.items()}
+
+
+def _in_study(op: Op) -> Op:
+    """The op as runs of a study call it: what has effects is kept, and what calls steps gets a thread."""
+    if not (op.blocking or op.is_async) and calls_steps(op.function):
+        op = dataclasses.replace(op, blocking=True)
+    return kept_op(op) if op.effects else op
 
 
 def _name_of(op: object) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from tests.compile import desk
 from tests.fake_server import FakeServer
 from treadle.compiler.artifact.emit import dumps
-from treadle.compiler.canonical import canonical
+from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.study.store import Row, Store
 
 
@@ -51,7 +51,7 @@ def run(
     commits = _watch(at, before, interrupts)
     done = desk.compiled(url, folder, **settings)
     spend = done.report.spend
-    found = {"artifact": dumps(done), "commits": commits(), "sent": spend.sent.calls, "used": spend.search.calls}
+    found: dict[str, JSON] = {"artifact": dumps(done), "commits": commits(), "sent": spend.sent.calls, "used": spend.search.calls}
     Path(result).write_text(canonical(found))
 
 

@@ -31,21 +31,25 @@ def write(text: str) -> str:
     ...
 
 
-@treadle.op(effects=True, idempotent=True)
-def post(text: str) -> Receipt:
-    """What it gives is never the same twice."""
+def posted(text: str) -> Receipt:
+    """Never the same twice."""
     DONE.append(text)
     return Receipt(next(NUMBER), {"text": text, "answer": "yes"})
 
 
+@treadle.op(effects=True, idempotent=True)
+def post(text: str) -> Receipt:
+    return posted(text)
+
+
 @treadle.op(effects=True, idempotent=True, blocking=True)
 def post_blocking(text: str) -> Receipt:
-    return post.op.function(text)
+    return posted(text)
 
 
 @treadle.op(effects=True, idempotent=True)
 async def post_async(text: str) -> Receipt:
-    return post.op.function(text)
+    return posted(text)
 
 
 @treadle.op(effects=True, idempotent=True)
