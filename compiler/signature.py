@@ -36,9 +36,7 @@ MISSING = _Missing.MISSING
 """Says that a slot has no default: the field is required."""
 
 _PLAIN = (str, int, float, bool)
-
-
-_PLAIN = ((str, "string"), (int, "integer"), (float, "number"), (bool, "boolean"))
+_PLAIN_SCHEMAS = ((str, "string"), (int, "integer"), (float, "number"), (bool, "boolean"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ class Slot:
     @cached_property
     def schema(self) -> Mapping[str, JSON]:
         """JSON Schema of the field's values, with the keywords of ``json_schema.py``."""
-        plain = next((name for kind, name in _PLAIN if self.annotation is kind), None)
+        plain = next((name for kind, name in _PLAIN_SCHEMAS if self.annotation is kind), None)
         if plain is not None:  # most fields: pydantic's writer would cost more than the rest of a declaration
             return {"type": plain}
         try:

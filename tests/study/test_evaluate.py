@@ -83,7 +83,7 @@ def test_a_study_folder_makes_the_second_time_free(tmp_path: Path) -> None:
 
 
 def test_a_judge_is_metered_like_every_other_call() -> None:
-    verdict = {"feedback": "short", "score": 0.5}
+    verdict: dict[str, str | float] = {"feedback": "short", "score": 0.5}
     judged = treadle.evaluate(
         ask, ROWS, treadle.judge("It is right."), lm=LM, judge_lm=treadle.Scripted(lambda r: verdict)
     )

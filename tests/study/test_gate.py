@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def _candidate(name: str) -> Candidate:
     return Candidate(values={"step.instruction": name})
 
 
-def _table(ids: tuple[str, ...], **scores: list[float | None]) -> tuple[ScoreTable, dict[str, Candidate]]:
+def _table(ids: tuple[str, ...], **scores: Sequence[float | None]) -> tuple[ScoreTable, dict[str, Candidate]]:
     table, made = ScoreTable(ids), {}
     for name, row in scores.items():
         made[name] = START if name == "start" else _candidate(name)
