@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from treadle.compiler.signature import type_name
+from treadle.compiler.annotations import type_name
 from treadle.compiler.trace.propagate import Propagation
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Ops under a candidate: a number, choice or text of the program, and code that takes the place of a function's body."""
+"""Ops under a candidate: numbers, choices and texts of a program, and code in the place of a function's body."""
 
 from __future__ import annotations
 
