@@ -45,7 +45,8 @@ class Bucket:
 
     def _fill(self, now: float) -> None:
         if self._time is not None:
-            self._level = min(self._capacity, self._level + (now - self._time) * self._rate)
+            passed = max(0.0, now - self._time)  # some clocks go back all the same
+            self._level = min(self._capacity, self._level + passed * self._rate)
         self._time = now
 
     def wait(self, amount: float, now: float) -> float:

@@ -51,7 +51,12 @@ def run(
     commits = _watch(at, before, interrupts)
     done = desk.compiled(url, folder, **settings)
     spend = done.report.spend
-    found: dict[str, JSON] = {"artifact": dumps(done), "commits": commits(), "sent": spend.sent.calls, "used": spend.search.calls}
+    found: dict[str, JSON] = {
+        "artifact": dumps(done),
+        "commits": commits(),
+        "sent": spend.sent.calls,
+        "used": spend.search.calls,
+    }
     Path(result).write_text(canonical(found))
 
 

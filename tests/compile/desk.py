@@ -107,12 +107,14 @@ def compiled(
     calls: int | None = 400,
     tokens: int | None = None,
     usd: float | None = None,
+    key: str | None = None,
     **settings: Any,
 ) -> treadle.Compiled[..., Any]:
     """The compile: small, and with every stage of one."""
     optimizer = MIPRO(trials=3, demo_sets=2, proposals=1, max_bootstrapped=1, max_labeled=2)
+    budget = treadle.Budget(calls=calls, tokens=tokens, usd=usd)
     return treadle.compile(
-        desk, None, metric, optimizer, feedback=rows(0, 4), select=rows(10, 6), confirm=rows(20, 4), lm=lm(url),
-        study=folder, budget=treadle.Budget(calls=calls, tokens=tokens, usd=usd), concurrency=concurrency,
+        desk, None, metric, optimizer, feedback=rows(0, 4), select=rows(10, 6), confirm=rows(20, 4),
+        lm=lm(url, key=key), study=folder, budget=budget, concurrency=concurrency,
         **{"gate": "report", "seed": 1, "events": None, **settings},
     )  # fmt: skip

@@ -175,3 +175,11 @@ def test_a_bucket_holds_one_minute() -> None:
     assert bucket.wait(60, now=1e6) == 0
     bucket.take(60, now=1e6)
     assert bucket.wait(1, now=1e6) == 1
+
+
+def test_a_clock_that_goes_back_takes_nothing_away() -> None:
+    bucket = Bucket(60)
+    bucket.take(30, 100.0)
+    assert bucket.wait(30, 40.0) == 0.0
+    assert bucket.wait(31, 40.0) == pytest.approx(1.0)
+    assert bucket.wait(31, 41.0) == 0.0

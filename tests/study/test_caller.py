@@ -190,6 +190,43 @@ def test_a_call_nobody_waits_for_any_more_is_cancelled_and_counts_as_sent() -> N
     run(main)
 
 
+@pytest.mark.parametrize("metered", [False, True])
+def test_a_call_cancelled_at_any_moment_leaves_the_books_in_order(metered: bool) -> None:
+    async def cancelled_after(ticks: int) -> bool:
+        errors: list[Exception | None] = [RateLimited("slow"), None]
+        provider = Provider(scramble=1, fail=lambda request, time: errors[time - 1])
+        desk = Desk(Budget(tokens=100_000))
+        lm = provider.lm()
+        hold = desk.ledger.admit(NOTHING)
+        assert hold is not None
+        desk.ledger.begin(hold)
+        scope = Scope(desk.caller, desk.ledger, hold, allowance=0 if metered else None, role="task")
+        call = asyncio.ensure_future(scope(lm, ask(lm)))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        ended = call.done()
+        call.cancel()
+        await asyncio.wait([call])
+        await desk.caller.drain()
+        await desk.store.committed()
+        desk.ledger.end(hold)
+        desk.ledger.release(hold)
+        found = recover(desk.store)
+        assert found.lost == 0
+        assert found.spent == desk.attempts.ledger.spent
+        assert provider.calls <= found.spent.calls <= found.attempts  # what was never sent costs nothing
+        assert (desk.attempts.ledger._in_flight, desk.attempts.ledger._reserved) == (0, NOTHING)
+        assert (desk.ledger._now, desk.ledger._rooms, desk.ledger._root._open) == (NOTHING, {}, {})
+        assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert ended or call.cancelled()
+        return ended
+
+    ticks = 0
+    while not asyncio.run(cancelled_after(ticks)):
+        ticks += 1
+    assert ticks > 10
+
+
 def test_keys_in_replies_and_errors_go_no_further() -> None:
     async def main() -> None:
         secret = Secret("correct-horse-battery-2")
