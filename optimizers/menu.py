@@ -73,7 +73,7 @@ class Menu:
         )
 
     def with_each(self, base: Combination, further: Mapping[str, Sequence[JSON]]) -> list[Combination]:
-        """``base`` with the first of the further options at every address that has some, then the second, …: all of them."""
+        """``base`` with the first of the further options at every address that has some, then the second, and so on."""
         most = max(map(len, further.values()), default=0)
         found = []
         for number in range(most):

@@ -45,7 +45,7 @@ class _Given(importlib.machinery.SourceFileLoader):
     def get_data(self, path: str) -> bytes:
         return self._text
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:
+    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:  # type: ignore[override]  # static there
         return compile(data, path, "exec", __future__.annotations.compiler_flag, True)  # hints are read by nobody
 
     def path_stats(self, path: str) -> Any:

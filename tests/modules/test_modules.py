@@ -236,7 +236,7 @@ def test_a_knob_out_of_range_is_refused() -> None:
     with pytest.raises(DeclarationError, match="module 'vote': n: Input should be greater"):
         Vote(n=1)
     with pytest.raises(DeclarationError, match="wraps no module"):
-        ChainOfThought(Predict())  # type: ignore[arg-type, misc]  # the mistake under test
+        ChainOfThought(Predict())  # type: ignore[arg-type, call-arg]  # the mistake under test
 
 
 def step(module: Module | None = None, **fields: Any) -> Predictor:

@@ -39,7 +39,8 @@ def test_two_or_three_arguments_sync_or_async() -> None:
 
     assert asyncio.run(score(two, ({}, 1))) == Score(1.0)
     assert asyncio.run(score(three, ({}, 1, "t"))) == Score(0.5, "t")
-    assert not takes_trace(two) and takes_trace(three)
+    assert not takes_trace(two)
+    assert takes_trace(three)
     with pytest.raises(DataError, match="takes 1 arguments"):
         takes_trace(lambda example: 1)
 
