@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from treadle.compiler.errors import GraphError
 from treadle.compiler.graph import rewrite_rules, rules
-from treadle.compiler.graph.nodes import Graph
+from treadle.compiler.graph.nodes import Graph, NodeId
 from treadle.compiler.graph.rewrite_rules import Change
 from treadle.compiler.graph.rules import Facts
 
@@ -93,19 +93,38 @@ def _check(facts: Facts) -> None:
             raise GraphError(f"{where}. Rule {rule.number} of graphs: {rule.states}", rule=rule.number)
 
 
-def check_rewrite(before: Graph, after: Graph, *, touched: frozenset[str] = frozenset()) -> None:
+def check_rewrite(
+    before: Graph,
+    after: Graph,
+    *,
+    touched: frozenset[str] = frozenset(),
+    dropped: frozenset[NodeId] = frozenset(),
+) -> None:
     """Hold the result of a rewrite against all rules.
 
     Args:
         before: The legal graph that was rewritten.
         after: The result.
         touched: Predictors whose parameters the rewrite says it changes.
+        dropped: Nodes the rewrite says it takes out.
 
     Raises:
         GraphError: A rule is broken; ``rule`` is its number.
     """
-    change = Change(Facts(before), Facts(after), touched)
+    change = Change(Facts(before), Facts(after), touched, dropped)
     _check(change.after)
     for rule in REWRITE_RULES:
         for where in rule.broken(change):
             raise GraphError(f"{where}. Rule {rule.number} of rewrites: {rule.states}", rule=rule.number)
+
+
+def check_restored(before: Graph, after: Graph) -> None:
+    """Hold a graph that was brought back against the rules of graphs, and against the interface of what it replaces.
+
+    Raises:
+        GraphError: A rule is broken; ``rule`` is its number.
+    """
+    change = Change(Facts(before), Facts(after), frozenset())
+    _check(change.after)
+    for where in rewrite_rules.interface(change):
+        raise GraphError(f"{where}. Rule 12 of rewrites: {rewrite_rules.interface.__doc__}", rule=12)

@@ -20,11 +20,13 @@ class Change:
         before: Facts of the graph that was rewritten.
         after: Facts of the result.
         touched: Predictors whose parameters the rewrite may change.
+        dropped: Nodes the rewrite names to be taken out.
     """
 
     before: Facts
     after: Facts
     touched: frozenset[str]
+    dropped: frozenset[nodes.NodeId] = frozenset()
 
 
 def interface(change: Change) -> Iterator[str]:
@@ -43,13 +45,15 @@ def interface(change: Change) -> Iterator[str]:
 
 
 def kept(change: Change) -> Iterator[str]:
-    """Nothing but an unused pure expression is ever dropped."""
+    """Nothing but an unused pure expression is ever dropped, and what the rewrite is named to take out."""
     still = {node.id for _, node in change.after.walked}
     read = {ref for _, node in change.before.walked for ref in node.reads}
     read |= {ref for _, node in change.before.walked for region in node.regions for ref in region.results}
     for _, node in change.before.walked:
         unused = not any(ref in read for ref in node.results)
-        if node.id not in still and not (unused and isinstance(node, nodes.Expr | nodes.Const)):
+        if node.id in still or node.id in change.dropped:
+            continue
+        if not (unused and isinstance(node, nodes.Expr | nodes.Const)):
             yield f"{called(node)} is gone; only an unused pure expression may go"
 
 

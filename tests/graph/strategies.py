@@ -65,13 +65,16 @@ def _renamed(predictor: Predictor, name: str) -> Predictor:
         outputs=(output,),
         instruction=predictor.signature.instruction,
     )
-    return dataclasses.replace(predictor, signature=signature)
+    demos = tuple(dataclasses.replace(demo, outputs={name: "y"}) for demo in predictor.demos)
+    return dataclasses.replace(predictor, signature=signature, demos=demos)
 
 
 @st.composite
 def _predictor(draw: st.DrawFn) -> Predictor:
     kinds = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3))
     slots = tuple(Slot(name=f"field_{index}", annotation=kind) for index, kind in enumerate(kinds))
+    if draw(st.booleans()):
+        slots = (*slots[:-1], _optional(slots[-1]))
     demo = Demo(inputs={"field_0": "x"}, outputs={"answer": "y"}, origin="labelled")
     output = Slot(name="answer", annotation=draw(st.sampled_from(TYPES)))
     return Predictor(
@@ -82,6 +85,10 @@ def _predictor(draw: st.DrawFn) -> Predictor:
         temperature=draw(st.sampled_from([None, 0.5, 1])),
         max_tokens=draw(st.sampled_from([None, 64])),
     )
+
+
+def _optional(slot: Slot) -> Slot:
+    return dataclasses.replace(slot, default=slot.read(SAMPLES[TYPES.index(slot.annotation)]))
 
 
 @st.composite
@@ -125,7 +132,7 @@ class _Writer:
     def value(self, visible: list[Value], kind: Annotation) -> Value:
         """A visible value of the type, or a constant of it."""
         fitting = [value for value in visible if value.annotation == kind]
-        return self.draw(st.sampled_from(fitting)) if fitting else self.g.const(_SAMPLES[TYPES.index(kind)], kind)
+        return self.draw(st.sampled_from(fitting)) if fitting else self.g.const(SAMPLES[TYPES.index(kind)], kind)
 
     def step(self, visible: list[Value], _: int) -> Sequence[Value]:
         name = self.draw(st.sampled_from(list(self.known)))
@@ -138,7 +145,8 @@ class _Writer:
     def op(self, visible: list[Value], _: int) -> Sequence[Value]:
         given = {str(i): v for i, v in enumerate(self.draw(st.lists(st.sampled_from(visible), max_size=2)))}
         kind = self.draw(st.sampled_from(TYPES))
-        return [self.g.call("look_up", given, returns=kind, effects=self.draw(st.booleans()))]
+        name = f"look_up_{TYPES.index(kind)}"
+        return [self.g.call(name, given, returns=kind, effects=self.draw(st.booleans()))]
 
     def expr(self, visible: list[Value], _: int) -> Sequence[Value]:
         value = self.draw(st.sampled_from(visible))
@@ -179,7 +187,7 @@ class _Writer:
         return self.g.loop(carried, body, items=items, bound=self.bound(), stops=stops)
 
 
-_SAMPLES: tuple[JSON, ...] = ("x", 1, "billing", "calm", {"what": "pen"}, ["a"], [{"what": "pen", "count": 2}])
+SAMPLES: tuple[JSON, ...] = ("x", 1, "billing", "calm", {"what": "pen"}, ["a"], [{"what": "pen", "count": 2}])
 
 
 def renamed(graph: Graph, prefix: str = "m") -> Graph:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import treadle.compiler.graph.rewrite as rewrite_module
 from tests.graph.strategies import MODULES, graphs
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ArtifactError, GraphError, SignatureError
@@ -25,7 +26,9 @@ from treadle.compiler.graph.rewrite import (
     inverse,
     module_in_words,
     rewrites_of,
+    sites,
 )
+from treadle.compiler.graph.rewrite_edges import restore
 from treadle.compiler.graph.serialize import predictor_to_json, to_json
 from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module, expand_step
@@ -303,6 +306,58 @@ def test_what_the_space_offers_is_what_apply_takes(graph: Graph) -> None:
             assert (taken is not None) == (f"{target}.from_{source}" in offered)
 
 
-def test_every_op_is_covered_here() -> None:
-    assert set(OPS) == {"swap_module", "add_context_edge", "prune_context_edge"}
+@given(graphs(most=6), st.data())
+def test_what_is_no_site_is_refused_with_a_reason(graph: Graph, data: st.DataObject) -> None:
+    found = sites(graph)
+    asked = [*all_rewrites(graph), *others(graph)]
+    rewrite = data.draw(st.sampled_from(asked))
+    if rewrite.op in ("swap_module", "normalise"):
+        return
+    if rewrite in found:
+        check(apply(graph, rewrite))
+    elif rewrite.op != "copy" or "#" in str(rewrite.args["steps"]):  # copies are offered of later steps only
+        with pytest.raises(GraphError):
+            apply(graph, rewrite)
+
+
+def others(graph: Graph) -> list[Rewrite]:
+    """Edits of data edges and of predictors, legal or not."""
+    names, fields = [*graph.predictors, "nobody"], [*(f"field_{n}" for n in range(4)), "nothing"]
+    steps = [*(step.name for step in graph.steps()), "nobody#2"]
+    found = [Rewrite(op="drop_input", target=name, args={"field": field}) for name in names for field in fields]
+    found += [Rewrite(op="bypass", target=step, args={"input": field}) for step in steps for field in fields]
+    found += [Rewrite(op="tie", target=name, args={"into": other}) for name in names for other in names]
+    for step in steps:
+        args: dict[str, JSON] = {"name": step.replace("#", "_"), "steps": [step]}
+        found.append(Rewrite(op="copy", target=step.partition("#")[0], args=args))
+    return found
+
+
+@given(graphs(most=4))
+def test_no_illegal_graph_comes_of_many_edits_at_once(graph: Graph) -> None:
+    for rewrite in sites(graph)[:20]:
+        after = tried(graph, rewrite)
+        assert after is not None, describe(rewrite)
+        check(after)
+
+
+def test_arguments_are_checked_by_name() -> None:
+    graph = program(straight)
+    for rewrite, said in (
+        (Rewrite(op="bypass", target="reply", args={}), "bypass takes input, not nothing"),
+        (Rewrite(op="swap_model", target="reply", args={"model": "m", "why": 1}), "swap_model takes model, not model"),
+        (Rewrite(op="copy", target="reply", args={"name": "x"}), r"copy takes name, steps, predictor \(optional\)"),
+    ):
+        with pytest.raises(GraphError, match=said):
+            apply(graph, rewrite)
+
+
+def test_what_undoes_an_edit_is_not_stored_where_it_holds_a_whole_graph() -> None:
+    with pytest.raises(ArtifactError, match="unknown rewrite 'restore'"):
+        Rewrite.from_json(restore(program(straight)).to_json())
+
+
+def test_every_op_is_in_the_table() -> None:
+    for op in OPS:
+        assert f"\n{op} " in (rewrite_module.__doc__ or "")
     assert isinstance(TRIAGE, Signature)
