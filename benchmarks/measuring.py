@@ -82,7 +82,9 @@ def process(command: Sequence[str]) -> Figures:
 def side(python: str, module: str, **arguments: Any) -> Figures:
     """Run ``benchmarks/<module>.py`` in a process of its own; the figures it prints as JSON."""
     command = [python, "-m", f"benchmarks.{module}", json.dumps(arguments)]
-    done = subprocess.run(command, check=True, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
 

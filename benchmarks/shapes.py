@@ -64,5 +64,5 @@ def rows(count: int, *, tag: str = "") -> list[dict[str, str]]:
 
 
 def metric(example: dict[str, str], prediction: str) -> bool:
-    """Whether the answer is the label."""
-    return prediction == example["label"]
+    """Whether the answer begins with the label."""
+    return prediction.startswith(example["label"])

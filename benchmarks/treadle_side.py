@@ -13,6 +13,7 @@ from pathlib import Path
 
 import treadle
 from benchmarks.measuring import Figures, arguments
+from benchmarks.replies import of_text
 from benchmarks.shapes import CALLS, SHAPES, metric, rows
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.study.data import load_data
@@ -81,7 +82,11 @@ def main() -> None:
     what, shape, concurrency = given["what"], given["shape"], given.get("concurrency", 64)
     data = rows(given["count"])
     url = given.get("url")
-    lm = treadle.LM(url, model="fake") if url else treadle.Scripted(lambda request: "ok")
+    lm = (
+        treadle.LM(url, model="fake")
+        if url
+        else treadle.Scripted(lambda request: of_text(request.messages[-1].content))
+    )
     with tempfile.TemporaryDirectory() as folder:
         if what == "evaluate":
             figures = evaluated(shape, data, lm, Path(folder) if given["stored"] else None, concurrency)
