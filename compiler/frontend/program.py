@@ -163,7 +163,8 @@ class Program(Generic[P, R]):
             temperature: Smallest and largest decoding temperature.
         """
         from treadle.compiler.frontend.trainable import parameters_in
-        from treadle.compiler.graph.rewrite import edge_parameters
+        from treadle.compiler.graph.parameters import Parameter
+        from treadle.compiler.graph.rewrite import EDITS, edge_parameters
         from treadle.compiler.space import parameters_of
 
         found = [
@@ -171,8 +172,10 @@ class Program(Generic[P, R]):
             for name, predictor in sorted(self.predictors.items())
             for parameter in parameters_of(name, predictor, modules=modules, models=models, temperature=temperature)
         ]
-        edges = edge_parameters(self.graph) if self.graph is not None else ()
-        every = (*found, *edges, *parameters_in(list(self.ops.values())))
+        topology: tuple[Parameter, ...] = ()
+        if self.graph is not None:
+            topology = (*edge_parameters(self.graph), Parameter(address=EDITS, kind="edits", default=[]))
+        every = (*found, *topology, *parameters_in(list(self.ops.values())))
         chosen = self.candidate.values  # a program that was compiled before starts from what that found
         return ParameterSpace(
             tuple(dataclasses.replace(p, default=chosen[p.address]) if p.address in chosen else p for p in every)

@@ -147,8 +147,8 @@ class ParameterSpace(Mapping[str, Parameter]):
             if address not in self._parameters:
                 msg = f"no parameter {address!r}; the space has {', '.join(self._parameters) or 'none'}"
                 raise GraphError(msg)
-            self._parameters[address].check(values[address])
             if canonical(values[address]) != canonical(self._parameters[address].default):
+                self._parameters[address].check(values[address])
                 kept[address] = values[address]
         return Candidate(values=kept, parents=parents, origin=origin)
 
