@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from treadle.compiler.annotations import type_name
+from treadle.compiler.artifact import edits
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.canonical import JSON, canonical
@@ -98,8 +99,7 @@ def _program(a: Contents, b: Contents) -> Iterator[Change]:
         yield from _tunable(name, a, b)
     yield from _flow(a, b)
     yield from _change("", "model", _maybe(a.model), _maybe(b.model))
-    edits = (".edits",)
-    yield from _change("", "edits", _values(a.candidate, edits), _values(b.candidate, edits))
+    yield from _change("", "edits", edits.in_words(a.candidate.values), edits.in_words(b.candidate.values))
     if a.template != b.template:
         yield Change(subject="", what="chat template", lines=(f"- {a.template[0]}", f"+ {b.template[0]}"))
 
@@ -251,10 +251,6 @@ def _short(value: JSON) -> str:
 
 def _maybe(value: object) -> list[str]:
     return [] if value is None else [str(value)]
-
-
-def _values(candidate: Candidate, addresses: Sequence[str]) -> list[str]:
-    return [line(_short(candidate.values[address]), 200) for address in addresses if address in candidate.values]
 
 
 def _change(subject: str, what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:

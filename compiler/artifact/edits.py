@@ -11,7 +11,7 @@ from typing import Any
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ArtifactError
-from treadle.compiler.graph.rewrite import EDITS, rewrites_of
+from treadle.compiler.graph.rewrite import EDITS, describe, rewrites_of
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 
 SWAP, ADD_EDGE, PRUNE_EDGE = "swap_module", "add_context_edge", "prune_context_edge"
@@ -28,6 +28,11 @@ def _is_structure(address: str) -> bool:
     if address == EDITS:
         return True
     return "/" not in address and bool(target) and (field == "module" or field.startswith(CONTEXT_PREFIX))
+
+
+def in_words(values: Mapping[str, JSON]) -> list[str]:
+    """A candidate's edits of data edges, each as a person says it; modules and context edges are said elsewhere."""
+    return [describe(rewrite) for rewrite in rewrites_of({EDITS: values.get(EDITS, [])})]
 
 
 def joined(edits: Sequence[Mapping[str, Any]], parameters: Mapping[str, JSON]) -> dict[str, JSON]:

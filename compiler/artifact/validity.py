@@ -20,9 +20,9 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.parameters import ParameterSpace
-from treadle.compiler.graph.rewrite import EDITS, apply, rewrites_of
+from treadle.compiler.graph.rewrite import EDITS, apply, rewrites_of, with_edits
 from treadle.compiler.graph.serialize import demo_from
-from treadle.compiler.module import module_from_json, module_of
+from treadle.compiler.module import expand_step, module_from_json, module_of
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.reading import Reading
 from treadle.compiler.runtime.expressions import compile_expression
@@ -96,6 +96,9 @@ def _check_graph(graph: Graph, contents: Contents) -> None:
         if graph.name != contents.name:
             msg = f"is called {graph.name!r} and the program {contents.name!r}"
             raise ArtifactError(msg, "$.graph.name")
+    if contents.signature.name != contents.name:
+        msg = f"is called {contents.signature.name!r} and the program {contents.name!r}"
+        raise ArtifactError(msg, "$.signature.name")
     slots = [node.slot.to_json() for node in graph.inputs]
     if slots != [slot.to_json() for slot in contents.signature.inputs]:
         msg = "are not the inputs of the graph"
@@ -151,13 +154,17 @@ def _check_edits(contents: Contents) -> None:
     for index, rewrite in enumerate(rewrites_of(contents.candidate.values)):
         with _at("edits", index):
             if graph is not None:
-                graph = apply(graph, rewrite)
+                graph = apply(graph, rewrite, expand=_expanded)
             elif rewrite.op != SWAP:
                 msg = "changes a graph, and a program in host mode has none"
                 raise ArtifactError(msg, json_path(("edits", index)))
             module = rewrite.args["module"] if rewrite.op == SWAP else None
             if module is not None:
                 module_from_json(module).build(contents.predictors[rewrite.target].signature)
+
+
+def _expanded(name: str, predictor: Predictor) -> Graph:
+    return expand_step(name, predictor, {})
 
 
 def _ops_of(graph: Graph) -> set[str]:
@@ -171,7 +178,8 @@ def ops_used(contents: Contents) -> tuple[str, ...]:
         TreadleError: A module is unknown or cannot serve its predictor.
     """
     found = set() if contents.graph is None else _ops_of(contents.graph)
-    for name, predictor in contents.predictors.items():
+    added = {} if contents.graph is None else with_edits(contents.graph, contents.candidate.values).predictors
+    for name, predictor in {**added, **contents.predictors}.items():
         module = module_of(name, predictor, contents.candidate.values)
         found |= _ops_of(module.build(predictor.signature))
     return tuple(sorted(found))

@@ -229,6 +229,15 @@ def rewrites_of(values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
     return (*found, *(Rewrite.from_json(edit.value, edit.path) for edit in listed.items()))
 
 
+def with_edits(graph: Graph, values: Mapping[str, JSON]) -> Graph:
+    """The graph with a candidate's list of edits alone: the steps there are, whatever they read and answer by.
+
+    Raises:
+        GraphError: An edit is not legal; says why.
+    """
+    return edited(graph, {EDITS: values[EDITS]}) if EDITS in values else graph
+
+
 def edited(graph: Graph, values: Mapping[str, JSON], *, expand: Expand | None = None) -> Graph:
     """The graph under a candidate's values: modules, context edges and edits applied in canonical order.
 

@@ -14,6 +14,7 @@ from treadle.compiler.graph.identity import graph_hash
 from treadle.compiler.graph.nodes import LM as LMNode
 from treadle.compiler.graph.op import LIBRARY_PREFIX, Op
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.rewrite import with_edits
 from treadle.compiler.lm.lm import LM
 from treadle.compiler.module import expand_step
 from treadle.compiler.study.data import Data
@@ -56,7 +57,7 @@ def most_lm_calls(program: Program[Any, Any], candidate: Candidate, *, reasks: b
     if program.graph is None:
         return None
     return lm_calls(
-        program.graph,
+        with_edits(program.graph, candidate.values),
         expand=lambda name, predictor: expand_step(name, predictor, candidate.values),
         weight=calls_of if reasks else None,
     )

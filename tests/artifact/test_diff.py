@@ -11,6 +11,7 @@ from tests.test_escape import HOSTILE
 from treadle.compiler.artifact.codec import decode
 from treadle.compiler.artifact.diff import Diff, compare, in_words
 from treadle.compiler.artifact.emit import contents_of, dumps
+from treadle.compiler.artifact.load import loads
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.artifact.show import described
 from treadle.compiler.frontend.program import Program
@@ -147,3 +148,16 @@ def test_regions_in_words() -> None:
         "  → questions",
         "→ chosen",
     ]
+
+
+def test_edits_of_who_reads_what_are_said_as_a_person_would() -> None:
+    inserted: Any = {
+        "op": "insert_step",
+        "target": "reply",
+        "args": {"field": "ticket", "name": "shorten", "instruction": "Make it short."},
+    }
+    edited = program_of(graph()).with_candidate(Candidate(values={".edits": [inserted]}))
+    found = str(compare(contents_of(program_of(graph())), contents_of(edited)))
+    assert "+ let ticket pass through a new step shorten on its way to reply: “Make it short.”" in found
+    loaded = loads(dumps(edited))
+    assert dict(loaded.candidate.values) == {".edits": [inserted]}
