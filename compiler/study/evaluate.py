@@ -172,14 +172,15 @@ def evaluate(
     takes_trace(metric)
     examples = load_data(data, program.inputs, fields=fields)
     model = lm_of(lm)
-    runner = ProgramRunner(program, lm=model, proposer_lm=lm_of(judge_lm), stubs=stubs_for(program, stubs))
+    stand_ins = stubs_for(program, stubs)
+    runner = ProgramRunner(program, lm=model, proposer_lm=lm_of(judge_lm), stubs=stand_ins)
     with open_study(
         program=program,
         runner=runner,
         data=examples,
         splits=splits_for_evaluation(examples),
         metric=metric,
-        identity=identity_of(program, metric, model, data=examples.hash, purpose="evaluate"),
+        identity=identity_of(program, metric, model, stubs=stand_ins, data=examples.hash, purpose="evaluate"),
         folder=None if study is None else Path(study),
         budget=budget,
         mode=mode,

@@ -43,6 +43,7 @@ class Job:
             self.program,
             self.metric,
             self.lm,
+            stubs=stubs_for(self.program, self.stubs),
             data=digest([list(self.splits.feedback), list(self.splits.select), list(self.splits.confirm)]),
             optimizer=[self.optimizer.name, settings_of(self.optimizer)],
             proposer=None if self.proposer_lm is None else [self.proposer_lm.model, self.proposer_lm.endpoint],

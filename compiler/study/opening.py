@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from treadle.compiler.canonical import JSON, digest
@@ -76,18 +77,26 @@ def _is_plain(annotation: Any) -> bool:
     return kind is str and all(isinstance(note, str) for note in notes)
 
 
-def identity_of(program: Program[Any, Any], metric: Metric, lm: LM | None, **more: JSON) -> dict[str, JSON]:
+def identity_of(
+    program: Program[Any, Any],
+    metric: Metric,
+    lm: LM | None,
+    *,
+    stubs: Mapping[str, Op] | None = None,
+    **more: JSON,
+) -> dict[str, JSON]:
     """What makes a study this one, by part. Cells depend on program, ops, metric and LM.
 
     Args:
         program: Its graph or its source, its defaults and the candidate it is bound to.
         metric: By its source.
         lm: By what decides its replies; ``None`` where steps bring their own.
+        stubs: What stands in for ops, by name.
         more: Further parts, such as ``optimizer`` and ``seed``.
     """
     return {
         "program": program_hash(program),
-        "ops": {name: _source_hash(op) for name, op in sorted(program.ops.items())},
+        "ops": {name: _source_hash(op) for name, op in sorted({**program.ops, **(stubs or {})}.items())},
         "metric": metric_hash(metric),
         "lm": None if lm is None else [lm.model, lm.endpoint, lm.temperature, lm.max_tokens],
         **more,

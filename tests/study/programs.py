@@ -33,9 +33,10 @@ def studying(
 ) -> Iterator[Study]:
     """A study of ``program`` on ``rows``, all of them for choosing."""
     data = load_data(rows, program.inputs)
-    runner = ProgramRunner(program, lm=lm, stubs=stubs_for(program, stubs))
+    stand_ins = stubs_for(program, stubs)
+    runner = ProgramRunner(program, lm=lm, stubs=stand_ins)
     with open_study(
         program=program, runner=runner, data=data, splits=Splits(feedback=(), select=data.ids, examples=len(data)),
-        metric=metric, identity=identity_of(program, metric, lm), folder=folder, **settings,
+        metric=metric, identity=identity_of(program, metric, lm, stubs=stand_ins), folder=folder, **settings,
     ) as study:  # fmt: skip
         yield study

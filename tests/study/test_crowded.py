@@ -1,5 +1,7 @@
 """A provider that takes fewer calls at a time than the study would make: it is asked for as many as it takes."""
 
+from typing import Any
+
 from tests.fake_clock import FakeClock
 from tests.fake_server import FakeServer, Fault
 from tests.study.world import Chain, candidate, study
@@ -14,7 +16,7 @@ PATIENT = RetryPolicy(attempts=30)
 def test_a_ceiling_of_the_provider_is_found_and_kept_to() -> None:
     with FakeServer(reply=lambda request: "yes", ceiling=6, latency_ms=3) as server:
         lm = LM(server.base_url, model="fake")
-        settings = {"clock": FakeClock(), "policy": PATIENT}
+        settings: dict[str, Any] = {"clock": FakeClock(), "policy": PATIENT}
         with study(Chain(lm), examples=302, concurrency=64, budget=Budget(calls=2_000), **settings) as s:
             (row,) = s.evaluate([START], s.splits.select)
             refused = server.counters().faults["ceiling"]

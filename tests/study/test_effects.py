@@ -9,7 +9,7 @@ import treadle
 from tests.study.programs import studying
 from tests.study.world import IMPATIENT
 from treadle.compiler.canonical import digest
-from treadle.compiler.errors import ServerFault, StudyError
+from treadle.compiler.errors import ConfigurationError, ServerFault, StudyError
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
@@ -173,6 +173,16 @@ def test_a_stand_in_is_kept_like_what_it_stands_for(tmp_path: Path) -> None:
             study.evaluate([START], study.splits.select, traces=traces)
     assert len(faked) == ONCE
     assert DONE == []
+
+
+def test_another_stand_in_is_another_study(tmp_path: Path) -> None:
+    with studying(plain, Model().lm, ROWS, stubs={post: lambda text: Receipt(1, {})}, folder=tmp_path) as study:
+        study.evaluate([START], study.splits.select)
+    with (
+        pytest.raises(ConfigurationError, match="holds another study: its ops is"),
+        studying(plain, Model().lm, ROWS, stubs={post: lambda text: Receipt(2, {})}, folder=tmp_path),
+    ):
+        pass
 
 
 def test_another_candidate_does_it_itself() -> None:
