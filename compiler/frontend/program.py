@@ -173,7 +173,7 @@ class Program(Generic[P, R]):
             for parameter in parameters_of(name, predictor, modules=modules, models=models, temperature=temperature)
         ]
         topology: tuple[Parameter, ...] = ()
-        if self.graph is not None:
+        if self.graph is not None and found:
             topology = (*edge_parameters(self.graph), Parameter(address=EDITS, kind="edits", default=[]))
         every = (*found, *topology, *parameters_in(list(self.ops.values())))
         chosen = self.candidate.values  # a program that was compiled before starts from what that found
