@@ -232,7 +232,7 @@ def _decoded(text: bytes) -> str:
 def _with_tables(connection: sqlite3.Connection) -> sqlite3.Connection:
     known = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
     for table in get_args(Table):
-        definition = f"CREATE TABLE {table} (key TEXT PRIMARY KEY, body TEXT, mark BLOB) WITHOUT ROWID"
+        definition = f"CREATE TABLE {table} (key TEXT PRIMARY KEY, body TEXT, mark BLOB)"
         if table not in known:
             connection.execute(definition)
         elif known[table] != definition:
