@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from tests.worlds import demos, noise, rules
+from tests.worlds import blocks, demos, edges, noise, rules
+from tests.worlds.blocks import BlockWorld
 from tests.worlds.demos import DemoWorld
+from tests.worlds.edges import EdgeWorld
 from tests.worlds.noise import NoiseWorld
 from tests.worlds.rules import RuleWorld
 
-World: TypeAlias = RuleWorld | DemoWorld | NoiseWorld
+World: TypeAlias = RuleWorld | DemoWorld | NoiseWorld | EdgeWorld | BlockWorld
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,35 @@ def _families(seeds: range, shift: int) -> Mapping[str, Family]:
     }
 
 
-TUNING = _families(_TUNING, shift=0)
-SEALED = _families(_SEALED, shift=1)
+def _edges(**settings: float) -> Callable[[int], World]:
+    return lambda seed: EdgeWorld(edges.Settings(**settings), seed)  # type: ignore[arg-type]  # counts are whole
+
+
+_WAYS = ("vote", "summarize", "refine", "debate")
+
+
+def _blocks(helps: str, others: blocks.Effect, **settings: float) -> Callable[[int], World]:
+    effects = {way: "helps" if way in helps.split() else others for way in _WAYS}
+    return lambda seed: BlockWorld(blocks.Settings(**effects, **settings), seed)  # type: ignore[arg-type]
+
+
+def _topology(seeds: range, shift: int) -> Mapping[str, Family]:
+    """Worlds in which structure decides; the last of each kind are controls, in which it can only harm or cost."""
+    size: dict[str, float] = {"clues": 6 + 2 * shift, "labels": 4 + shift}
+    agents: dict[str, float] = {"labels": 4 + shift, "accuracy": 0.75 + 0.05 * shift}
+    return {
+        "EDGE liars": Family(_edges(honest=3, liars=3, **agents), seeds),
+        "EDGE idle": Family(_edges(honest=3 + 2 * shift, liars=0, idle=3, **agents), seeds),
+        "EDGE honest": Family(_edges(honest=5, liars=0, **agents), seeds),
+        "COST all": Family(_blocks("vote summarize refine debate", "harms", **size), seeds),
+        "COST vote": Family(_blocks("vote", "harms", **size), seeds),
+        "COST two": Family(_blocks("summarize refine", "harms", **size), seeds),
+        "COST none": Family(_blocks("", "harms", **size), seeds),
+    }
+
+
+TUNING = {**_families(_TUNING, shift=0), **_topology(_TUNING, shift=0)}
+SEALED = {**_families(_SEALED, shift=1), **_topology(_SEALED, shift=1)}
 
 
 def with_misdiagnosis(world: RuleWorld, rate: float) -> RuleWorld:

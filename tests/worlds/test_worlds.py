@@ -2,13 +2,19 @@ import ast
 import json
 import math
 import pathlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.worlds.blocks import KINDS, BlockWorld
+from tests.worlds.blocks import Settings as BlockSettings
 from tests.worlds.demos import DemoWorld
 from tests.worlds.demos import Settings as DemoSettings
+from tests.worlds.edges import EdgeWorld
+from tests.worlds.edges import Settings as EdgeSettings
 from tests.worlds.families import SEALED, TUNING
 from tests.worlds.noise import NoiseWorld
 from tests.worlds.noise import Settings as NoiseSettings
@@ -124,6 +130,91 @@ def test_noise_has_the_accuracies_it_was_planted_with() -> None:
     for variant in ("", *list(world._ability)[:4]):
         right = sum(world.outcome(variant, row["text"]) for row in world.rows) / 2000
         assert right == pytest.approx(world.accuracy(variant), abs=0.05)
+
+
+def test_the_judge_is_as_good_as_those_it_reads() -> None:
+    world = EdgeWorld(EdgeSettings(idle=2), 3)
+    honest = [agent for agent, kind in world.kinds.items() if kind == "honest"]
+    idle = [agent for agent, kind in world.kinds.items() if kind == "idle"]
+    assert 0.3 < world.accuracy([]) < 0.5
+    assert world.accuracy(honest) > 0.8
+    assert world.accuracy([*honest, *idle]) == world.accuracy(honest)
+    assert world.accuracy(world.agents) < world.accuracy(honest) - 0.3
+    assert world.accuracy(idle) == world.accuracy([])
+
+
+def test_agents_and_judge_are_told_by_their_names() -> None:
+    world = EdgeWorld(EdgeSettings(), 3)
+    row = world.rows[0]
+    agent = world.agents[0]
+    said = world.answer(_messages(row["text"], f"You are {agent}."))
+    assert said == world.said(agent, row["text"])
+    schema = {"json_schema": {"schema": {"properties": {"out": {"enum": list(world.labels)}}}}}
+    read = f"{row['text']}\nContext from x:\n{world.labels[2]}"
+    decided = json.loads(world.answer(_messages(read, f"You are {world.judge}."), schema))
+    assert decided == {"out": world.labels[2]}
+
+
+def _messages(question: str, system: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
+
+
+def _sort(world: BlockWorld, question: str, sample: str = "") -> str:
+    rules = "\n".join(f"{clue}: {label}" for clue, label in world.rules.items())
+    schema = {"json_schema": {"schema": {"properties": {"out": {"enum": list(world.labels)}}}}}
+    return str(json.loads(world.answer(_messages(question, rules), schema, sample))["out"])
+
+
+def _share(world: BlockWorld, kind: str, answer: Callable[[dict[str, str]], str]) -> float:
+    rows = [row for row in world.rows if world.kinds[row["text"]] == kind]
+    return sum(answer(row) == row["sort"] for row in rows) / len(rows)
+
+
+def _voted(world: BlockWorld, row: dict[str, str]) -> str:
+    votes = Counter(_sort(world, row["text"], str(sample)) for sample in range(9))
+    return votes.most_common(1)[0][0]
+
+
+def _refined(world: BlockWorld, row: dict[str, str]) -> str:
+    first = _sort(world, row["text"])
+    schema = {"json_schema": {"schema": {"properties": {"feedback": {"type": "string"}, "ok": {"type": "boolean"}}}}}
+    said = json.loads(world.answer(_messages(f"{row['text']}\n{first}", "Check."), schema))
+    return first if said["ok"] else _sort(world, f"{row['text']}\n{first}\n{said['feedback']}")
+
+
+def _summarised(world: BlockWorld, row: dict[str, str]) -> str:
+    return _sort(world, world.answer(_messages(row["text"], "Shorten it.")))
+
+
+def _debated(world: BlockWorld, row: dict[str, str]) -> str:
+    said = [_sort(world, row["text"], str(sample)) for sample in range(5)]
+    return _sort(world, f"{row['text']}\n{said}", "again")
+
+
+WAYS = {"vote": _voted, "summarize": _summarised, "refine": _refined, "debate": _debated}
+
+
+def test_each_way_of_answering_helps_with_its_kind_of_row() -> None:
+    world = BlockWorld(BlockSettings(rows=400), 2)
+    assert _share(world, "plain", lambda row: _sort(world, row["text"])) > 0.95
+    for way, kind in KINDS.items():
+        start = _share(world, kind, lambda row: _sort(world, row["text"]))
+        assert _share(world, kind, partial(WAYS[way], world)) > start + 0.15, way
+        assert _share(world, "plain", partial(WAYS[way], world)) > 0.9, way
+
+
+def test_a_way_that_harms_costs_points() -> None:
+    for way in ("summarize", "refine", "debate"):
+        world = BlockWorld(BlockSettings(vote="nothing", summarize="harms", refine="harms", debate="harms"), 2)
+        assert set(world.kinds.values()) == {"plain"}
+        assert _share(world, "plain", partial(WAYS[way], world)) < 0.8, way
+
+
+def test_without_the_rules_no_way_helps() -> None:
+    world = BlockWorld(BlockSettings(), 2)
+    schema = {"json_schema": {"schema": {"properties": {"out": {"enum": list(world.labels)}}}}}
+    replies = [json.loads(world.answer(_messages(r["text"], "Sort."), schema))["out"] for r in world.rows]
+    assert sum(a == row["sort"] for a, row in zip(replies, world.rows, strict=True)) / 300 < 0.4
 
 
 def test_families_are_disjoint_and_differ_in_kind() -> None:

@@ -27,6 +27,11 @@ def mentioned(text: str, among: Collection[str]) -> list[str]:
     return list(dict.fromkeys(word for word in _WORD.findall(text.lower()) if word in among))
 
 
+def occurrences(text: str, among: Collection[str]) -> list[str]:
+    """The words of ``among`` in ``text``, as often as they occur."""
+    return [word for word in _WORD.findall(text.lower()) if word in among]
+
+
 def sentence(words: Sequence[str]) -> str:
     """The words as a line of text."""
     return "Report: " + " ".join(words) + "."
