@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.worlds.chat import Prompt, chance, pick, read, write
-from tests.worlds.words import made_up, mentioned, occurrences, sentence
+from tests.worlds.words import made_up, mentioned, sentence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class RuleWorld:
         vocabulary = {*self._distractors, *owner, *(clue for step in self.steps for clue in step.rules)}
         found: list[tuple[list[str], str, Step]] = []
         words: list[str] = []
-        for before, word in occurrences(text, vocabulary):
+        for before, word in _occurrences(text, vocabulary):
             step = owner.get(word)
             if step is not None and mentioned(" ".join(words), step.rules):
                 found.append((words, word, step))
@@ -192,3 +192,15 @@ class RuleWorld:
 
 
 _CORRECTION = re.compile(r"\b(right|correct|should|expected|instead)\b")
+
+
+def _occurrences(text: str, vocabulary: set[str]) -> list[tuple[str, str]]:
+    """Each word of the vocabulary in the text, with what stands between it and the one before."""
+    found: list[tuple[str, str]] = []
+    end = 0
+    lowered = text.lower()
+    for match in re.finditer(r"[a-z]+", lowered):
+        if match.group() in vocabulary:
+            found.append((lowered[end : match.start()], match.group()))
+            end = match.end()
+    return found
