@@ -109,7 +109,9 @@ async def over_raw(url: str, concurrency: int) -> AsyncIterator[Ask]:
         else:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(
-                lambda: Raw(place.netloc, f"{place.path}/chat/completions"), place.hostname, place.port
+                lambda: Raw(place.netloc, f"{place.path}/chat/completions"),
+                place.hostname or "127.0.0.1",
+                place.port or 80,
             )
             made.append(connection)
         try:

@@ -1,7 +1,7 @@
 """What stays behind: memory over 20,000 traced steps, and the size and time of a saved program.
 
-The steps are those of ``shapes.chain`` with an LM that answers at once; each trace is dropped. Memory is what Python has
-allocated, by ``tracemalloc`` at the end of each fifth: from the second fifth on it should not grow.
+The steps are those of ``shapes.chain`` with an LM that answers at once; each trace is dropped. Memory is what Python
+has allocated, by ``tracemalloc`` at the end of each fifth: from the second fifth on it should not grow.
 
 The program that is saved has three predictors with eight demos each, beside DSPy's, and JSON alone as the floor.
 
@@ -21,6 +21,7 @@ from benchmarks.measuring import Options, milliseconds, options, say, side
 from benchmarks.programs import chain
 from benchmarks.replies import of_text
 from benchmarks.shapes import SHAPES, rows
+from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.parameters import Candidate
 
 FIFTHS = 5
@@ -46,13 +47,13 @@ def growth(steps: int) -> list[int]:
 
 def tuned() -> treadle.Program[..., str]:
     """``programs.chain`` as a search may leave it: an instruction and eight demos for each predictor."""
-    values = {}
+    values: dict[str, JSON] = {}
     for name, predictor in chain.predictors.items():
-        inputs = {slot.name: "1" if slot.annotation is int else "billing" for slot in predictor.signature.inputs}
+        inputs: dict[str, JSON] = {slot.name: "billing" for slot in predictor.signature.inputs}
         inputs |= {slot.name: 1 for slot in predictor.signature.inputs if slot.annotation is int}
         output = predictor.signature.outputs[0]
-        answer = 1 if output.annotation is int else "billing"
-        demo = {"inputs": inputs, "outputs": {output.name: answer}}
+        answer: JSON = 1 if output.annotation is int else "billing"
+        demo: dict[str, JSON] = {"inputs": inputs, "outputs": {output.name: answer}}
         values[f"{name}.demos"] = [demo for _ in range(8)]
         values[f"{name}.instruction"] = f"{predictor.signature.instruction} Answer as the examples do."
     return chain.with_candidate(Candidate(values=values))

@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
 from treadle.compiler.study.optimizer import Shape
 from treadle.compiler.study.study import Study
@@ -51,7 +52,7 @@ class PublishedMIPRO:
             texts = propose_instructions(study, space, bank, ways=ways, base=start, data=summary(study))
             menu = Menu(options={p.address: (p.default,) for p in space.values() if p.kind in ("instruction", "demos")})
             menu = menu.extended({a: [p.text for p in found] for a, found in texts.items()})
-            menu = menu.extended({f"{name}.demos": self._sets(study, bank, name) for name in searched(space)})
+            menu = menu.extended({f"{name}.demos": list(self._sets(study, bank, name)) for name in searched(space)})
             runs = runs_left(study, start)
             ladder = rungs(study, runs)
             count = min(affordable(ladder, runs, self.trials), menu.size - 1)
@@ -61,7 +62,7 @@ class PublishedMIPRO:
             run_in_rounds(trials, count)
         return best(study, start, tried)
 
-    def _sets(self, study: Study, bank: DemoBank, name: str) -> list[object]:
+    def _sets(self, study: Study, bank: DemoBank, name: str) -> list[JSON]:
         passed, labelled = list(bank.bootstrapped.get(name, ())), list(bank.labelled.get(name, ()))
         fixed = random.Random(0)
         plain = fixed.sample(labelled, min(4, len(labelled)))

@@ -88,6 +88,8 @@ def _stages(world: World) -> tuple[Stage, ...]:
             return tuple(Stage(step.name, step.input, step.labels) for step in world.steps)
         case DemoWorld() | NoiseWorld():
             return (Stage("sort", "text", world.labels),)
+    msg = f"no program is known for {type(world).__name__}"
+    raise TypeError(msg)
 
 
 def _shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
