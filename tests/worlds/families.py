@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from tests.worlds import blocks, demos, edges, noise, rules
 from tests.worlds.blocks import BlockWorld
@@ -13,17 +13,18 @@ from tests.worlds.edges import EdgeWorld
 from tests.worlds.noise import NoiseWorld
 from tests.worlds.rules import RuleWorld
 
-World: TypeAlias = RuleWorld | DemoWorld | NoiseWorld | EdgeWorld | BlockWorld
+World: TypeAlias = RuleWorld | DemoWorld | NoiseWorld
+W = TypeVar("W", covariant=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class Family:
+class Family(Generic[W]):
     """Worlds of one kind: a maker of worlds and the seeds that belong to it."""
 
-    make: Callable[[int], World]
+    make: Callable[[int], W]
     seeds: range
 
-    def worlds(self, count: int | None = None) -> list[World]:
+    def worlds(self, count: int | None = None) -> list[W]:
         """The first ``count`` worlds, or all."""
         return [self.make(seed) for seed in list(self.seeds)[:count]]
 
@@ -35,7 +36,7 @@ def _rules(**settings: float) -> Callable[[int], World]:
     return lambda seed: RuleWorld(rules.Settings(**settings), seed)  # type: ignore[arg-type]  # counts are whole
 
 
-def _families(seeds: range, shift: int) -> Mapping[str, Family]:
+def _families(seeds: range, shift: int) -> Mapping[str, Family[World]]:
     """The same kinds at other sizes: the sealed families are not the tuning families under other seeds."""
     return {
         "KEY": Family(_rules(clues=12 + 4 * shift, labels=4 + shift), seeds),
@@ -46,19 +47,19 @@ def _families(seeds: range, shift: int) -> Mapping[str, Family]:
     }
 
 
-def _edges(**settings: float) -> Callable[[int], World]:
+def _edges(**settings: float) -> Callable[[int], EdgeWorld]:
     return lambda seed: EdgeWorld(edges.Settings(**settings), seed)  # type: ignore[arg-type]  # counts are whole
 
 
 _WAYS = ("vote", "summarize", "refine", "debate")
 
 
-def _blocks(helps: str, others: blocks.Effect, **settings: float) -> Callable[[int], World]:
+def _blocks(helps: str, others: blocks.Effect, **settings: float) -> Callable[[int], BlockWorld]:
     effects = {way: "helps" if way in helps.split() else others for way in _WAYS}
     return lambda seed: BlockWorld(blocks.Settings(**effects, **settings), seed)  # type: ignore[arg-type]
 
 
-def _topology(seeds: range, shift: int) -> Mapping[str, Family]:
+def _topology(seeds: range, shift: int) -> Mapping[str, Family[EdgeWorld | BlockWorld]]:
     """Worlds in which structure decides; the last of each kind are controls, in which it can only harm or cost."""
     size: dict[str, float] = {"clues": 6 + 2 * shift, "labels": 4 + shift}
     agents: dict[str, float] = {"labels": 4 + shift, "accuracy": 0.75 + 0.05 * shift}
@@ -73,8 +74,10 @@ def _topology(seeds: range, shift: int) -> Mapping[str, Family]:
     }
 
 
-TUNING = {**_families(_TUNING, shift=0), **_topology(_TUNING, shift=0)}
-SEALED = {**_families(_SEALED, shift=1), **_topology(_SEALED, shift=1)}
+TUNING = _families(_TUNING, shift=0)
+SEALED = _families(_SEALED, shift=1)
+TOPOLOGY_TUNING = _topology(_TUNING, shift=0)
+TOPOLOGY_SEALED = _topology(_SEALED, shift=1)
 
 
 def with_misdiagnosis(world: RuleWorld, rate: float) -> RuleWorld:

@@ -15,7 +15,7 @@ from tests.worlds.demos import DemoWorld
 from tests.worlds.demos import Settings as DemoSettings
 from tests.worlds.edges import EdgeWorld
 from tests.worlds.edges import Settings as EdgeSettings
-from tests.worlds.families import SEALED, TUNING
+from tests.worlds.families import SEALED, TOPOLOGY_SEALED, TOPOLOGY_TUNING, TUNING
 from tests.worlds.noise import NoiseWorld
 from tests.worlds.noise import Settings as NoiseSettings
 from tests.worlds.rules import RuleWorld, Settings
@@ -218,14 +218,15 @@ def test_without_the_rules_no_way_helps() -> None:
 
 
 def test_families_are_disjoint_and_differ_in_kind() -> None:
-    assert TUNING.keys() == SEALED.keys()
-    for name, family in TUNING.items():
-        assert not set(family.seeds) & set(SEALED[name].seeds)
-        assert family.make(0).settings != SEALED[name].make(0).settings
+    tuning, sealed = {**TUNING, **TOPOLOGY_TUNING}, {**SEALED, **TOPOLOGY_SEALED}
+    assert tuning.keys() == sealed.keys()
+    for name, family in tuning.items():
+        assert not set(family.seeds) & set(sealed[name].seeds)
+        assert family.make(0).settings != sealed[name].make(0).settings
 
 
 def test_a_world_is_a_function_of_its_seed() -> None:
-    for family in TUNING.values():
+    for family in (*TUNING.values(), *TOPOLOGY_TUNING.values()):
         assert family.make(4).rows == family.make(4).rows
         assert family.make(4).rows != family.make(5).rows
 
