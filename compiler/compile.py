@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -70,6 +70,7 @@ def compile(
     budget: Budget | None = None,
     lm: LM | str | None = None,
     proposer_lm: LM | str | None = None,
+    models: Sequence[LM | str] = (),
     feedback: Source | None = None,
     select: Source | None = None,
     confirm: Source | None = None,
@@ -97,6 +98,8 @@ def compile(
             one estimated dollar.
         lm: The LM of every step that has none of its own; ``None`` for the one in force.
         proposer_lm: The LM of proposers, and of predictors a metric calls; ``None`` for ``lm``.
+        models: LMs that may answer a step in the place of ``lm``: each step's model is searched, too, by optimizers
+            that search models. The report says what each brought and what its runs cost.
         feedback: Examples proposals and demos may come from.
         select: Examples that choose.
         confirm: Examples for the verdict, which the search never sees.
@@ -123,7 +126,7 @@ def compile(
     """
     job = prepare(
         program, data, metric, optimizer, feedback=feedback, select=select, confirm=confirm, fields=fields, lm=lm,
-        proposer_lm=proposer_lm, stubs=stubs, seed=seed,
+        proposer_lm=proposer_lm, models=models, stubs=stubs, seed=seed,
     )  # fmt: skip
     folder = _folder(job, study)
     opened = job.open(
@@ -179,11 +182,19 @@ def _search(job: Job, study: Study, expected: CostEstimate) -> _Found:
         study.log("warning", text=warning)
     study.log("stage", name="search")
     winner = job.optimizer.search(searching, job.space)
+    warnings += _unsearched(job, study)
     study.log("stage", name="verdict")
     comparison = _verdict(job, study, winner)
     if comparison is not None:
         study.log("verdict", candidate=winner.id, **comparison.to_json())
     return _Found(winner=winner, comparison=comparison, warnings=warnings)
+
+
+def _unsearched(job: Job, study: Study) -> tuple[str, ...]:
+    """A warning where models were offered to an optimizer that tried none."""
+    if not job.models or any(a.endswith(".model") for c in study.table.candidates for a in c.values):
+        return ()
+    return (f"models= was given, but optimizer {job.optimizer.name!r} tried none; 'mipro' and 'auto' search models",)
 
 
 def _without_verdict(study: Study, expected: CostEstimate) -> Caps:

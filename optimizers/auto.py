@@ -22,7 +22,7 @@ from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import DemoBank, searched
 from treadle.optimizers.demo_sets import DemoSets
 from treadle.optimizers.effort import BREADTH, Effort, trials_for
-from treadle.optimizers.menu import Combination, Menu
+from treadle.optimizers.menu import Combination, Menu, model_choices
 from treadle.optimizers.proposals import instructions
 from treadle.optimizers.racing import GATE, Race
 from treadle.optimizers.rungs import FINALISTS, affordable, best, gain, planned_runs, rungs, runs_left
@@ -82,7 +82,6 @@ class Auto:
         start = space.default()
         tried: list[Candidate] = []
         with until_budget_ends(study):
-            study.log("stage", name="demos")
             study.evaluate([start], rungs(study)[0])
             bank = self._bank(study, space, start)
             sets = DemoSets(
@@ -112,14 +111,14 @@ class Auto:
     def _demos(
         self, study: Study, space: ParameterSpace, sets: DemoSets, writing: Writing, tried: list[Candidate]
     ) -> Candidate:
-        n = BREADTH[self.effort]
-        addresses = [f"{name}.demos" for name in searched(space)]
-        menu = Menu(options={address: (space[address].default,) for address in addresses})
-        menu = menu.extended({f"{name}.demos": sets.first(study, name, n - 1) for name in searched(space)})
+        names, n = searched(space), BREADTH[self.effort]
+        each = max(n, trials_for(self.effort, len(names)) // max(1, len(names)))  # a set costs no call: one a trial
+        menu = Menu(options={f"{name}.demos": (space[f"{name}.demos"].default,) for name in names})
+        menu = menu.extended({f"{name}.demos": sets.first(study, name, each // 2) for name in names})
 
         def renew(trials: Trials) -> list[Combination]:
             combination, leader = trials.leader()
-            near = sets.near(study, space, leader, writing.runs(leader, 4 * n), n // 2)
+            near = sets.near(study, space, leader, writing.runs(leader, 4 * n), each - each // 2)
             trials.menu = trials.menu.extended(near)
             return trials.menu.with_each(combination, near)
 
@@ -132,7 +131,11 @@ class Auto:
     ) -> Candidate:
         n = BREADTH[self.effort]
         writing.first(base, n)
-        menu = Menu(options={p.address: (space.value(base, p.address),) for p in instructions(space)})
+        options = {p.address: space.value(base, p.address) for p in instructions(space)}
+        shown = {f"{name}.demos": space.value(base, f"{name}.demos") for name in searched(space)}
+        menu = Menu(options={address: (value,) for address, value in {**options, **shown}.items()})
+        menu = menu.extended({a: [v[::2]] for a, v in shown.items() if isinstance(v, list) and len(v) > 1})
+        menu = menu.extended(writing.texts).with_addresses(model_choices(space))
 
         def renew(trials: Trials) -> list[Combination]:
             combination = trials.leader()[0]
@@ -140,7 +143,7 @@ class Auto:
             trials.menu = trials.menu.extended(texts)
             return trials.menu.with_each(combination, texts)
 
-        return self._tried_out(study, space, menu.extended(writing.texts), base, "auto instructions", renew, tried)
+        return self._tried_out(study, space, menu, base, "auto instructions", renew, tried)
 
     def _tried_out(
         self, study: Study, space: ParameterSpace, menu: Menu, base: Candidate, name: str,
@@ -179,7 +182,7 @@ class Auto:
         """Race children of the best program so far; what the last comparison will take is left over."""
         start = space.default()
         runs = runs_left(study, start)
-        share = 1 - FINALISTS * len(study.splits.select) / runs
+        share = 1 - FINALISTS / 2 * len(study.splits.select) / runs  # who has raced is half measured
         if share < 0.1:
             return
         racing = study.slice(share)

@@ -86,7 +86,7 @@ class DemoSets:
     def near(
         self, study: Study, space: ParameterSpace, present: Candidate, outcomes: Sequence[Outcome], count: int
     ) -> dict[str, list[JSON]]:
-        """``count`` sets of each predictor like those it has: about a third exchanged, some grown or shrunk.
+        """``count`` sets of each predictor like those it has: up to a third exchanged, some grown or shrunk.
 
         Args:
             study: Gives random numbers.
@@ -108,7 +108,8 @@ class DemoSets:
     ) -> list[Worked]:
         own = [worked for worked in pool if worked.example in shown]
         size = min(self._most, max(1, len(own) + rng.randint(-2, 2))) if own else rng.randint(1, self._most)
-        kept = rng.sample(own, min(size, len(own) - -(-len(own) // 3)))
+        exchanged = rng.randint(1, max(1, len(own) // 3))
+        kept = rng.sample(own, min(size, max(0, len(own) - exchanged)))
         wanted = [worked for worked in pool if worked.example in worst]
         drawn = kept + stratified(wanted, (size - len(kept) + 1) // 2, rng, shown=kept)
         drawn += stratified(pool, size - len(drawn), rng, shown=drawn)

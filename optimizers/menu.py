@@ -72,6 +72,11 @@ class Menu:
             }
         )
 
+    def with_addresses(self, further: Mapping[str, Sequence[JSON]]) -> Menu:
+        """The menu with further addresses, in canonical order: combinations of this one mean nothing there."""
+        options = {**self.options, **{address: tuple(values) for address, values in further.items()}}
+        return Menu(options=dict(sorted(options.items())))
+
     def with_each(self, base: Combination, further: Mapping[str, Sequence[JSON]]) -> list[Combination]:
         """``base`` with the first of the further options at every address that has some, then the second, and so on."""
         most = max(map(len, further.values()), default=0)
@@ -117,3 +122,8 @@ def _evenly(size: int, count: int, rng: random.Random) -> list[int]:
     while len(numbers) < count:
         numbers += rng.sample(range(size), size)
     return numbers[:count]
+
+
+def model_choices(space: ParameterSpace) -> dict[str, list[JSON]]:
+    """The models of each step that has a choice, the present one first."""
+    return {p.address: list(p.choices) for p in space.only(kind="model").values() if p.choices}

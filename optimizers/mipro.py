@@ -34,7 +34,7 @@ from treadle.optimizers.bootstrapping import bootstrapped_bank
 from treadle.optimizers.demo_bank import DemoBank, labelled_bank, searched
 from treadle.optimizers.demo_sets import DemoSets
 from treadle.optimizers.effort import BREADTH, ROUNDS, Effort, trials_for
-from treadle.optimizers.menu import Combination, Menu
+from treadle.optimizers.menu import Combination, Menu, model_choices
 from treadle.optimizers.objectives import Objectives
 from treadle.optimizers.proposals import instructions
 from treadle.optimizers.rungs import affordable, best, planned_runs, rungs, runs_left
@@ -128,7 +128,9 @@ class MIPRO:
             writing = Writing(
                 study, space, bank, threshold=self.threshold, learn=self.learn_proposer and self._rounds > 1
             )
+            study.log("stage", name="instructions")
             writing.first(start, self._proposals)
+            study.log("stage", name="trials")
             self._estimate(study, space, sets, writing, tried)
         winner = best(study, start, tried)
         return self._preferred(study, start, winner, tried) if self.objectives else winner
@@ -159,8 +161,7 @@ class MIPRO:
             count = (self.demo_sets or BREADTH[self.effort]) - 1
             for name in searched(space):
                 options[f"{name}.demos"] = [space[f"{name}.demos"].default, *sets.first(study, name, count)]
-        models = space.only(kind="model").values()
-        options.update({p.address: list(p.choices) for p in models if p.choices})
+        options.update(model_choices(space))
         menu = Menu(options={address: (values[0],) for address, values in sorted(options.items())})
         menu = menu.extended(options).extended(writing.texts)
         for values in self.warm_start:
@@ -181,9 +182,11 @@ class MIPRO:
 
         def renew(trials: Trials) -> list[Combination]:
             combination, leader = trials.leader()
+            study.log("stage", name="failures")
             outcomes = writing.runs(leader, 4 * BREADTH[self.effort])
             texts = writing.again(trials, outcomes, self._again)
             near = {} if self._zero_shot else sets.near(study, space, leader, outcomes, self._again)
+            study.log("stage", name="trials")
             trials.menu = trials.menu.extended({**texts, **near})
             return [*trials.menu.with_each(combination, texts), *trials.menu.with_each(combination, near)]
 

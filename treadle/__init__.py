@@ -9,7 +9,7 @@ Names are imported when they are first used, so that importing Treadle costs lit
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def compile(
     budget: Budget | None = None,
     lm: LM | str | None = None,
     proposer_lm: LM | str | None = None,
+    models: Sequence[LM | str] = (),
     feedback: Source | None = None,
     select: Source | None = None,
     confirm: Source | None = None,
@@ -225,6 +226,7 @@ def compile(
         budget: Caps on calls, tokens, dollars and seconds.
         lm: The LM of every step that has none of its own.
         proposer_lm: The LM of proposers and of predictors a metric calls.
+        models: LMs that may answer a step in the place of ``lm``: each step's model is searched, too.
         feedback: Your own split: examples to learn from.
         select: Your own split: examples to choose by.
         confirm: Your own split: examples for the verdict.
@@ -243,9 +245,9 @@ def compile(
     with _watched(events) as listener:
         return compile_program(
             program, data, _metric(metric), optimizer=_optimizer(optimizer), budget=budget, lm=lm,
-            proposer_lm=proposer_lm, feedback=feedback, select=select, confirm=confirm, fields=fields, study=study,
-            mode=mode, seed=seed, gate=gate, stubs=stubs, concurrency=concurrency, metric_timeout=metric_timeout,
-            events=listener,
+            proposer_lm=proposer_lm, models=models, feedback=feedback, select=select, confirm=confirm, fields=fields,
+            study=study, mode=mode, seed=seed, gate=gate, stubs=stubs, concurrency=concurrency,
+            metric_timeout=metric_timeout, events=listener,
         )  # fmt: skip
 
 

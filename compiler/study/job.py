@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from treadle.compiler.canonical import JSON, digest
@@ -35,6 +35,7 @@ class Job:
     proposer_lm: LM | None
     stubs: Mapping[Any, Any] | None
     seed: int
+    models: tuple[LM, ...] = ()
 
     @property
     def identity(self) -> dict[str, JSON]:
@@ -49,6 +50,7 @@ class Job:
             proposer=None if self.proposer_lm is None else [self.proposer_lm.model, self.proposer_lm.endpoint],
             space=[[p.address, p.kind, list(p.choices)] for p in self.space.values()],
             seed=self.seed,
+            **_offered(self.models),
         )
 
     def open(self, budget: Budget, **how: Any) -> Study:
@@ -60,6 +62,12 @@ class Job:
             program=self.program, runner=runner, data=self.data, splits=self.splits, metric=self.metric,
             identity=self.identity, budget=budget, seed=self.seed, **how,
         )  # fmt: skip
+
+
+def _offered(models: Sequence[LM]) -> dict[str, JSON]:
+    """The part of the identity that models steps may be answered by are; none where there is no choice."""
+    said: list[JSON] = [[lm.model, lm.endpoint, lm.temperature, lm.max_tokens] for lm in models]
+    return {"models": said} if said else {}
 
 
 def settings_of(optimizer: Optimizer) -> dict[str, JSON]:
@@ -84,26 +92,45 @@ def prepare(
     fields: Mapping[str, str] | None = None,
     lm: LM | str | None = None,
     proposer_lm: LM | str | None = None,
+    models: Sequence[LM | str] = (),
     stubs: Mapping[Any, Any] | None = None,
     seed: int = 0,
 ) -> Job:
     """Check what a compile is given. Makes no LM call.
 
     Raises:
-        DataError: The data do not fit the program, or there is nothing to search.
+        DataError: The data do not fit the program, or there is nothing to search; two models have one name.
         DeclarationError: The program cannot be captured.
     """
     check_program(program)
     takes_trace(metric)
-    space = program.space()
+    offered = _distinct(models, lm_of(lm))
+    if offered:
+        program = program.bind(lm={one.model: one for one in offered})
+    space = program.space(models=[one.model for one in offered])
     if not space:
         msg = f"program {program.name!r} calls no predictor: there is nothing to search"
         raise DataError(msg)
     whole, splits = _split(program, data, feedback, select, confirm, fields, seed)
     return Job(
         program=program, data=whole, splits=splits, metric=metric, optimizer=optimizer, space=space, lm=lm_of(lm),
-        proposer_lm=lm_of(proposer_lm), stubs=stubs, seed=seed,
+        proposer_lm=lm_of(proposer_lm), stubs=stubs, seed=seed, models=offered,
     )  # fmt: skip
+
+
+def _distinct(models: Sequence[LM | str], lm: LM | None) -> tuple[LM, ...]:
+    """The models steps may be answered by beside the program's own.
+
+    Raises:
+        DataError: Two have one name: a candidate could not say which it means.
+    """
+    given = [LM(model) if isinstance(model, str) else model for model in models]
+    names = [one.model for one in given]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = f"models= has {', '.join(twice)} more than once; give each a name of its own with LM(…, model=…)"
+        raise DataError(msg)
+    return tuple(one for one in given if lm is None or one.model != lm.model)
 
 
 def _split(

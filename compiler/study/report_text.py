@@ -125,7 +125,11 @@ def _search(report: Report, scale: Scale) -> Iterator[str]:
     if shares:
         parts = [f"{line(effect.address, 60)} {effect.share:.0%}" for effect in shares[:_SHOWN]]
         yield f"  variance of search scores by parameter: {', '.join(parts)}"
-    elif report.importance:
+    for effect in report.importance:
+        if effect.address.endswith(".model"):
+            brought = [f"{line(o.text, 40)} {scale.change(o.gain)} ({dollars(o.usd)} a run)" for o in effect.options]
+            yield f"  mean gain by {line(effect.address, 60)}: {', '.join(brought)}"
+    if not shares and report.importance:
         yield "  too few candidates to say which parameter matters"
     _, losses = split_up(report.examples)
     if losses:
