@@ -273,7 +273,10 @@ def _open_file(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    try:
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged name in its message, and Python cannot read that
+        raise _damage(f"it holds a name that is not UTF-8: {error.reason}") from None
     if verdict != "ok":
         raise _damage(verdict)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
