@@ -1,6 +1,7 @@
 # Every target sets up what it needs: an environment in $(VENV), with the exact versions of constraints.txt.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+BENCH ?= imports steps loopback throughput memory
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 TYPED = treadle $(sort $(dir $(wildcard tests/*.py examples/*.py benchmarks/*.py)))
 
@@ -30,8 +31,8 @@ types: $(VENV)/.for-dev ## types: mypy on everything, pyright on the files writt
 layers: $(VENV)/.for-dev ## who may import whom: import-linter
 	$(VENV)/bin/lint-imports --no-logo
 
-bench: $(VENV)/.for-bench ## run the benchmark, with DSPy installed beside; BENCH_ARGS="--data FOLDER"
-	@$(VENV)/bin/python benchmarks/banking.py $(BENCH_ARGS)
+bench: $(VENV)/.for-bench ## measure, with DSPy installed beside; BENCH_ARGS=--quick, or BENCH=banking BENCH_ARGS="--data FOLDER"
+	@for name in $(BENCH); do $(VENV)/bin/python -m benchmarks.$$name $(BENCH_ARGS) || exit; done
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) build dist htmlcov .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
