@@ -63,7 +63,7 @@ class GraphBuilder:
         name: The module's name; it opens the addresses of the LM calls.
         signature: What the graph answers. Its inputs are in ``inputs``.
 
-    >>> from treadle.compiler.signature import from_string
+    >>> from treadle.compiler.hints import from_string
     >>> g = GraphBuilder("predict", from_string("question -> answer"))
     >>> graph = g.finish(g.lm(g.signature, g.inputs))
     >>> [node.kind for node in graph.nodes]

