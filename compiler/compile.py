@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -187,6 +188,7 @@ def _search(job: Job, study: Study, expected: CostEstimate) -> _Found:
     comparison = _verdict(job, study, winner)
     if comparison is not None:
         study.log("verdict", candidate=winner.id, **comparison.to_json())
+    _measure_baselines(job, study)
     return _Found(winner=winner, comparison=comparison, warnings=warnings)
 
 
@@ -228,6 +230,16 @@ def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
     judging = study.unsealed()
     judging.evaluate([start, winner], splits.confirm)
     return compare_on_confirm(table, start, winner, splits)
+
+
+def _measure_baselines(job: Job, study: Study) -> None:
+    """Measure what the search named as baselines on the examples of the verdict, each as far as the budget reaches."""
+    ids = job.splits.select if job.splits.cross_fitted else job.splits.confirm
+    named = study.findings.baselines.values()
+    candidates = [candidate for candidate in named if isinstance(candidate, Candidate)]
+    for candidate in [job.space.default(), *candidates] if named else []:
+        with contextlib.suppress(BudgetExhausted):
+            study.unsealed().evaluate([candidate], ids)
 
 
 def _report(job: Job, study: Study, expected: CostEstimate, found: _Found, gate: Gate, folder: Path | None) -> Report:

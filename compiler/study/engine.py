@@ -15,6 +15,7 @@ from treadle.compiler.lm import retry
 from treadle.compiler.lm.clock import Clock
 from treadle.compiler.runtime import background
 from treadle.compiler.study.attempts import Attempts
+from treadle.compiler.study.baselines import Findings
 from treadle.compiler.study.batch import Batch, Job, Queue
 from treadle.compiler.study.budget import Budget
 from treadle.compiler.study.caller import StudyCaller
@@ -90,6 +91,7 @@ class Engine:
         self.examples = {example.id: example for example in data}
         self.table = ScoreTable(data.ids)
         self.history = History()
+        self.findings = Findings()
         self.caller = StudyCaller(
             self.store, self.attempts, concurrency=concurrency, events=self.events, policy=policy, clock=clock
         )

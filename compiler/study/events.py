@@ -25,6 +25,8 @@ trial              candidate, choice, gain: a combination was measured; gain is 
 front              candidates, gains: those no other is better than in every objective
 part               name, candidate, score, n: demos only, instructions only, both
 promoted           candidate, over: a race has a new leader
+finding            text, and the numbers behind it: what the search has found out; it stands in the report
+refused            origin, reason: a change of structure that is not legal, or costs too much
 share_ended        reason: a part of the budget ran out, and the next part begins
 budget_ended       reason: the budget ran out, and the search ends with what is known
 proposed           round, reasoning, stop, changes, refused: what a reflection suggests

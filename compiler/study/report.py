@@ -9,6 +9,7 @@ from pathlib import Path
 
 from treadle.compiler.artifact.diff import Diff
 from treadle.compiler.canonical import JSON
+from treadle.compiler.study.baselines import Baseline
 from treadle.compiler.study.clean import clean
 from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate
@@ -62,6 +63,9 @@ class Report:
         objectives: Further numbers of the metric on these, by name.
         importance: What each parameter had to do with the search scores.
         warnings: What the first pass over the examples showed, and what was unusable or unknown later.
+        findings: What the search has found out, in its own words.
+        baselines: What else could have been done, on the examples of the verdict; the program as it was and the winner
+            among them.
         folder: Where the study is kept; empty for one in memory.
     """
 
@@ -85,6 +89,8 @@ class Report:
     objectives: Mapping[str, Objective] = dataclasses.field(default_factory=dict)
     importance: tuple[Effect, ...] = ()
     warnings: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
     folder: str = ""
 
     @property
@@ -120,6 +126,8 @@ class Report:
             },
             "importance": [effect.to_json() for effect in self.importance],
             "warnings": list(self.warnings),
+            "findings": list(self.findings),
+            "baselines": [baseline.to_json() for baseline in self.baselines],
             "text": str(self),
         }
         return clean(data)[0]

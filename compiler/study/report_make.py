@@ -10,6 +10,7 @@ from treadle.compiler.artifact.diff import Diff, compare
 from treadle.compiler.artifact.emit import contents_of
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
+from treadle.compiler.study.baselines import Baseline, measured
 from treadle.compiler.study.forecast import CostEstimate
 from treadle.compiler.study.gate import Comparison, Gate
 from treadle.compiler.study.job import Job
@@ -77,8 +78,19 @@ def make(
         objectives=_objectives(table, start, winner, splits) if shown else {},
         importance=importance(candidates, table.candidates, _originals(job.space)),
         warnings=tuple(dict.fromkeys((*warnings, *study.warnings)))[:_MOST_WARNINGS],
+        findings=tuple(study.findings.said),
+        baselines=baselines(study, start, winner, splits),
         folder=folder,
     )
+
+
+def baselines(study: Study, start: Candidate, winner: Candidate, splits: Splits) -> tuple[Baseline, ...]:
+    """The baselines the search has named, between the input program and the winner; none where it named none."""
+    others = study.findings.baselines
+    if not others:
+        return ()
+    named = [("the program as it was", start), *others.items(), ("the winner", winner)]
+    return measured(study.table, named, splits.select if splits.cross_fitted else splits.confirm)
 
 
 def _diff(program: Program[Any, Any], winner: Candidate) -> Diff:

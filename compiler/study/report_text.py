@@ -38,10 +38,27 @@ def _rows(report: Report) -> Iterator[str]:
         yield ""
         yield "What changed:"
         yield report.changes
+    yield from _findings(report, scale)
     yield ""
     yield _costs(report)
     yield from _stages(report)
     yield from _search(report, scale)
+
+
+def _findings(report: Report, scale: Scale) -> Iterator[str]:
+    if report.findings:
+        yield ""
+        yield "What the search found:"
+        yield from (f"  {line(finding)}" for finding in report.findings)
+    if report.baselines:
+        yield ""
+        yield "Beside the winner, on the same examples:"
+        width = max(len(line(baseline.name, 60)) for baseline in report.baselines)
+        for baseline in report.baselines:
+            said = (
+                f"{scale.score(baseline.score)}  {baseline.calls:.1f} LM calls and {baseline.tokens:,.0f} tokens a run"
+            )
+            yield f"  {line(baseline.name, 60):<{width}}  {said if baseline.score is not None else line(baseline.note)}"
 
 
 def _verdict(report: Report, scale: Scale) -> Iterator[str]:

@@ -19,6 +19,7 @@ from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm import retry
 from treadle.compiler.lm.clock import SYSTEM, Clock
+from treadle.compiler.study.baselines import Findings
 from treadle.compiler.study.batch import Batch, Job
 from treadle.compiler.study.budget import Budget, Caps
 from treadle.compiler.study.caller import Scope
@@ -103,14 +104,23 @@ class Study:
     Synchronous, and used from one thread: no optimizer mentions threads, tasks or files.
 
     Attributes:
+        name: What tells its random numbers and proposals from those of other views; see ``view``.
         program: The program that is searched.
         splits: The examples of the search; ``confirm`` is hidden.
         seed: Of every random number.
     """
 
     def __init__(
-        self, engine: Engine, program: Any, splits: Splits, seed: int, ledger: LogicalLedger, visible: Splits
+        self,
+        engine: Engine,
+        program: Any,
+        splits: Splits,
+        seed: int,
+        ledger: LogicalLedger,
+        visible: Splits,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.program = program
         self.seed = seed
         self.splits = visible
@@ -160,12 +170,24 @@ class Study:
 
     def rng(self, name: str, *key: JSON) -> random.Random:
         """A generator of its own for each name and key: the same in every run, whatever else was drawn."""
-        return random.Random(int(digest([self.seed, name, *key]), 16))
+        own = [self.name, name] if self.name else [name]
+        return random.Random(int(digest([self.seed, *own, *key]), 16))
 
     def log(self, event: str, **fields: JSON) -> None:
         """Tell an event of the search's own; ``stage`` with a ``name`` begins a stage of it, for the report."""
         self._engine.history.log(event, fields)
         self._engine.events.emit(event, **fields)
+
+    def finding(self, text: str, **fields: JSON) -> None:
+        """Say in the report what the search has found out; each text once, in this order."""
+        if text not in self.findings.said:
+            self.findings.said.append(text)
+        self.log("finding", text=text, **fields)
+
+    @property
+    def findings(self) -> Findings:
+        """What the search has said of itself so far."""
+        return self._engine.findings
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 
@@ -263,6 +285,7 @@ class Study:
 
     async def _propose(self, predictor: Predictor, contexts: list[Mapping[str, Value]], key: str) -> list[Value | None]:
         engine, name = self._engine, predictor.signature.name
+        key = f"{self.name}/{key}" if self.name else key
         number = await engine.ask(
             {
                 "ask": "propose",
@@ -305,7 +328,24 @@ class Study:
         """
         caps = share if isinstance(share, Caps) else self.left.part(share)
         ledger = LogicalLedger(caps, parent=self._ledger)
-        return Study(self._engine, self.program, self._all_splits, self.seed, ledger, self.splits)
+        return Study(self._engine, self.program, self._all_splits, self.seed, ledger, self.splits, self.name)
+
+    def view(self, name: str, *, select: Sequence[str] | None = None) -> Study:
+        """The same study for a search inside a search: with random numbers of its own, and perhaps fewer examples.
+
+        Args:
+            name: Tells it from other views.
+            select: The examples it chooses by; all without.
+
+        Raises:
+            DataError: One of them is not this view's.
+        """
+        visible = self.splits
+        if select is not None:
+            self._check_ids(select)
+            visible = dataclasses.replace(visible, select=tuple(select))
+        own = f"{self.name}/{name}" if self.name else name
+        return Study(self._engine, self.program, self._all_splits, self.seed, self._ledger, visible, own)
 
     def unsealed(self) -> Study:
         """For the verdict, after the search: all of the budget that is left, no time limit, confirm too."""
