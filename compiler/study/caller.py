@@ -172,13 +172,16 @@ class StudyCaller:
         return flight
 
     async def _send(self, lm: LM, request: Request, key: str, role: str) -> Reply:
-        async with self._slots:  # held until the commit: at most so many calls are repeated after a crash
-            try:
+        try:
+            # Held until the reply is in line for its commit. Whoever has the slot next sends after a commit of its own,
+            # which holds this reply too: so after a crash at most as many calls are repeated as there are slots.
+            async with self._slots:
                 reply = await self._attempted(lm, request, role)
-                await self.store.put("replies", key, reply.to_json())
-            except (StudyError, ConfigurationError) as error:
-                self.stop(error)
-                raise
+                self.store.write("replies", key, reply.to_json())
+            await self.store.committed()
+        except (StudyError, ConfigurationError) as error:
+            self.stop(error)
+            raise
         return reply
 
     async def _attempted(self, lm: LM, request: Request, role: str) -> Reply:
