@@ -38,95 +38,98 @@ class MainEffects:
         """
         self._sizes = menu.sizes
         self._observed = [observation for observation in observed if observation.value is not None]
+        self._fitted: _Fit | None = None
 
     def tell(self, observation: Observation) -> None:
         """Add an observation."""
         if observation.value is not None:
             self._observed.append(observation)
+            self._fitted = None
 
     def suggest(self, seed: int) -> Combination:
         """The best combination of one draw of all effects; the earlier option where two are equal."""
         import numpy
 
-        rng = numpy.random.default_rng(seed)
-        prior = self._prior(rng)
-        drawn = [effects + update for effects, update in zip(prior, self._update(prior, rng), strict=True)]
-        return tuple(int(effects.argmax()) for effects in drawn)
+        fit, rng = self._fit, numpy.random.default_rng(seed)
+        prior = fit.changing * rng.normal(0.0, math.sqrt(fit.variance), len(fit.changing))
+        drawn = prior + fit.update(prior, rng.normal(0.0, 1.0, len(self._observed)))
+        return tuple(int(drawn[first : first + size].argmax()) for first, size in fit.places)
 
     def effects(self) -> list[list[tuple[float, float]]]:
         """Posterior mean and standard deviation of what each option adds, by address."""
         import numpy
 
-        means = self._update([numpy.zeros(size) for size in self._sizes], None)
-        solved = numpy.linalg.inv(self._covariance()) if self._observed else None
+        fit = self._fit
+        means = fit.update(numpy.zeros(len(fit.changing)), numpy.zeros(len(self._observed)))
         return [
-            [(float(mean[option]), self._deviation(address, option, solved)) for option in range(size)]
-            for address, (size, mean) in enumerate(zip(self._sizes, means, strict=True))
+            [(float(means[first + option]), fit.deviation(first + option)) for option in range(size)]
+            for first, size in fit.places
         ]
-
-    # --- the linear model ------------------------------------------------------------------------------------------
 
     @property
-    def _variance(self) -> float:
-        """Of one option's effect: what combinations differ by, shared out over the addresses."""
-        values = [o.value for o in self._observed if o.value is not None and any(o.combination)]
-        spread = math.fsum(value * value for value in values) / len(values) if values else 0.0
-        return max(spread, _LEAST_SPREAD**2) / max(1, sum(size > 1 for size in self._sizes))
+    def _fit(self) -> _Fit:
+        if self._fitted is None:
+            self._fitted = _Fit(self._sizes, self._observed)
+        return self._fitted
 
-    def _prior(self, rng: Any) -> list[Any]:
-        prior = [rng.normal(0.0, math.sqrt(self._variance), size) for size in self._sizes]
-        for effects in prior:
-            effects[0] = 0.0
-        return prior
 
-    def _update(self, prior: Sequence[Any], rng: Any) -> list[Any]:
-        """What conditioning on the observations adds to a draw of the effects; without ``rng`` to their mean."""
+class _Fit:
+    """The linear model, conditioned on observations. An option's place is its number among the options of all."""
+
+    def __init__(self, sizes: Sequence[int], observed: Sequence[Observation]) -> None:
         import numpy
 
-        changes = [numpy.zeros(size) for size in self._sizes]
-        if not self._observed:
-            return changes
-        noise = numpy.sqrt(self._noise())
-        said = [
-            sum(float(prior[a][option]) for a, option in enumerate(o.combination)) + (rng.normal(0.0, s) if rng else 0)
-            for o, s in zip(self._observed, noise, strict=True)
-        ]
-        off = numpy.array([o.value for o in self._observed]) - numpy.array(said)
-        weights = self._variance * numpy.linalg.solve(self._covariance(), off)
-        for observation, weight in zip(self._observed, weights, strict=True):
-            for address, option in enumerate(observation.combination):
-                if option:
-                    changes[address][option] += weight
-        return changes
+        firsts = [sum(sizes[:address]) for address in range(len(sizes))]
+        self.places = list(zip(firsts, sizes, strict=True))
+        self.changing = numpy.ones(sum(sizes))
+        self.changing[firsts] = 0.0  # the originals
+        self.variance = _variance(sizes, observed)
+        self._values = numpy.array([observation.value for observation in observed], dtype=float)
+        self._seen = numpy.zeros((len(observed), sum(sizes)))
+        for row, observation in zip(self._seen, observed, strict=True):
+            row[[first + option for first, option in zip(firsts, observation.combination, strict=True)]] = 1.0
+        self._seen *= self.changing
+        self._noise = _noise(sizes, observed, self.variance)
+        covariance = self.variance * self._seen @ self._seen.T + numpy.diag(self._noise)
+        self._inverse = numpy.linalg.inv(covariance)
 
-    def _covariance(self) -> Any:
-        """Of the observations with one another."""
+    def update(self, prior: Any, normal: Any) -> Any:
+        """What conditioning adds to a draw of the effects.
+
+        Args:
+            prior: The draw.
+            normal: A standard normal number for each observation, for its noise; 0 for the mean.
+        """
         import numpy
 
-        chosen = numpy.array([o.combination for o in self._observed])
-        shared = numpy.zeros((len(chosen), len(chosen)))
-        for column in chosen.T:
-            shared += (column[:, None] == column[None, :]) & (column[:, None] > 0)
-        return self._variance * shared + numpy.diag(self._noise())
+        said = self._seen @ prior + normal * numpy.sqrt(self._noise)
+        return self.variance * self._seen.T @ (self._inverse @ (self._values - said))
 
-    def _noise(self) -> Any:
-        import numpy
-
-        apart = _INTERACTION * self._variance * max(1, len(self._sizes))
-        return numpy.array(
-            [
-                apart * any(o.combination) + (o.error if math.isfinite(o.error) else 1.0) ** 2 + 1e-6
-                for o in self._observed
-            ]
-        )
-
-    def _deviation(self, address: int, option: int, solved: Any) -> float:
-        """Of one option's effect, after the observations."""
-        import numpy
-
-        if not option:
+    def deviation(self, place: int) -> float:
+        """Standard deviation of one option's effect, after the observations."""
+        if not self.changing[place]:
             return 0.0
-        if solved is None:
-            return math.sqrt(self._variance)
-        seen = numpy.array([self._variance * (o.combination[address] == option) for o in self._observed])
-        return math.sqrt(max(0.0, self._variance - float(seen @ solved @ seen)))
+        seen = self.variance * self._seen[:, place]
+        return math.sqrt(max(0.0, self.variance - float(seen @ self._inverse @ seen)))
+
+
+def _variance(sizes: Sequence[int], observed: Sequence[Observation]) -> float:
+    """Of one option's effect: what combinations differ by, shared out over the addresses."""
+    values = [o.value for o in observed if o.value is not None and any(o.combination)]
+    spread = math.fsum(value * value for value in values) / len(values) if values else 0.0
+    return max(spread, _LEAST_SPREAD**2) / _choices(sizes)
+
+
+def _choices(sizes: Sequence[int]) -> int:
+    return max(1, sum(size > 1 for size in sizes))
+
+
+def _noise(sizes: Sequence[int], observed: Sequence[Observation], variance: float) -> Any:
+    """Variance of each observation that the effects do not explain."""
+    import numpy
+
+    apart = _INTERACTION * variance * _choices(sizes)
+    errors = [o.error if math.isfinite(o.error) else 1.0 for o in observed]
+    return numpy.array(
+        [apart * any(o.combination) + error * error + 1e-6 for o, error in zip(observed, errors, strict=True)]
+    )
