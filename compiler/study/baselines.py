@@ -21,8 +21,8 @@ class Findings:
 
     Attributes:
         said: What it has found out, each text once.
-        baselines: Programs to measure beside the winner, after the search and where the budget reaches, by the names the
-            report gives them; a text says why there is none.
+        baselines: Programs to measure beside the winner, after the search and where the budget reaches, by the names
+            the report gives them; a text says why there is none.
     """
 
     said: list[str] = dataclasses.field(default_factory=list)

@@ -170,11 +170,11 @@ class BlockWorld:
     def _criticise(self, prompt: Prompt) -> str:
         self.asked["critic"] += 1
         row = self._row(prompt)
-        said = next(iter(occurrences(prompt.question, set(self.labels))), "")
+        said = [*occurrences(prompt.question, set(self.labels)), ""]
         values: dict[str, Any] = {"": "Nothing to object."}
         right = True
         if row is not None and self.settings.refine == "helps":
-            right = self.kinds[row["text"]] != "blind" or said == row["sort"]
+            right = self.kinds[row["text"]] != "blind" or said[-2:][0] == row["sort"]  # the last is what is judged
             values[""] = values[""] if right else f"Look again: {self._objection}."
         elif self.settings.refine == "harms":
             right = chance("objects", self.seed, prompt.question, prompt.sample) >= self.settings.harm
