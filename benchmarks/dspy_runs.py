@@ -27,7 +27,7 @@ from dspy.utils.callback import BaseCallback  # type: ignore[import-not-found,un
 
 from benchmarks.tasks import Stage, Task, task
 
-THREADS = 8
+THREADS = int(os.environ.get("THREADS", "8"))
 BREADTH = {500: 6, 2000: 12, 8000: 18}
 """MIPROv2's number of candidates by cap on LM calls: what its light, medium and heavy settings take."""
 
@@ -91,8 +91,19 @@ class Watched(MIPROv2):  # type: ignore[misc,unused-ignore]
         return found
 
 
-def miprov2(given: Task, calls: int, seed: int, split: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """One run of MIPROv2; where not one full evaluation fits the cap, the program as it is."""
+def miprov2(
+    given: Task, calls: int, seed: int, split: tuple[int, int], trials: int = 0, judge: bool = True
+) -> Iterator[dict[str, Any]]:
+    """One run of MIPROv2; where not one full evaluation fits the cap, the program as it is.
+
+    Args:
+        given: The task.
+        calls: The cap.
+        seed: Its seed.
+        split: Rows to learn from and to choose by.
+        trials: How many; by default as many as the cap has minibatches.
+        judge: Whether its program is measured on the test rows.
+    """
     train, val = _rows(given, *split)
     breadth = BREADTH.get(calls, 6)
     optimizer = Watched(
@@ -102,13 +113,16 @@ def miprov2(given: Task, calls: int, seed: int, split: tuple[int, int]) -> Itera
     optimizer.cap, optimizer.course = calls, []
     start = Chain(given.stages)
     try:
-        best = optimizer.compile(start, trainset=train, valset=val, num_trials=max(2, calls // 35), minibatch=True)
+        best = optimizer.compile(
+            start, trainset=train, valset=val, num_trials=trials or max(2, calls // 35), minibatch=True
+        )
         optimizer.course.append((Counted.calls, best))
     except Over:
         pass
     within = [program for used, program in optimizer.course if used <= calls]
     used = max([used for used, _ in optimizer.course if used <= calls], default=0)
-    yield {"calls": used, "accuracy": _accuracy(given, within[-1] if within else start), "cap": calls}
+    accuracy = _accuracy(given, within[-1] if within else start) if judge else 0.0
+    yield {"calls": used, "accuracy": accuracy, "cap": calls}
 
 
 def gepa(given: Task, calls: int, seed: int, split: tuple[int, int]) -> Iterator[dict[str, Any]]:
@@ -160,8 +174,9 @@ def run(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Counted.calls = 0
     with dspy.context(lm=lm, callbacks=[Counted()]):
         method = {"miprov2": miprov2, "gepa": gepa}[job["method"]]
+        more = {name: job[name] for name in ("trials", "judge") if name in job}
         begun, cpu = time.perf_counter(), time.process_time()
-        for result in method(given, job["calls"], job["number"], tuple(job["split"])):
+        for result in method(given, job["calls"], job["number"], tuple(job["split"]), **more):
             yield {
                 **job, **result, "seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu,
                 "made": Counted.calls, "version": dspy.__version__,

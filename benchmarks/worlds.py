@@ -1,7 +1,7 @@
 """Accuracy against LM calls in the worlds: Treadle's optimizers beside DSPy's, and beside published policies.
 
     python -m benchmarks.worlds --quick                          # 2 worlds a family, no 8,000 calls: minutes
-    python -m benchmarks.worlds --peer /path/to/python-with-dspy # everything; resumes where it was stopped
+    python -m benchmarks.worlds --dspy PYTHON                    # everything; resumes where it was stopped
 
 Every search gets the same 300 rows and a cap on LM calls, all roles counted, and is judged by the accuracy of its
 program on 300 other rows. The verdict on examples held out, which DSPy does not make, is no part of a search and is not
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+")
     parser.add_argument("--caps", nargs="+", type=int, default=list(CAPS))
     parser.add_argument("--controls", nargs="+", default=[""], help=f"of {', '.join(map(repr, CONTROLS))}")
-    parser.add_argument("--peer", default=sys.executable, help="an interpreter that has DSPy and GEPA")
+    parser.add_argument("--dspy", default=sys.executable, help="an interpreter that has DSPy and GEPA")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/worlds.jsonl"))
     options = parser.parse_args()
     if options.quick:
@@ -222,10 +222,11 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = Results(options.out)
     run_ours(jobs, results)
-    if has_dspy(options.peer):
-        run_peers(jobs, results, options.peer)
+    if has_dspy(options.dspy):
+        run_peers(jobs, results, options.dspy)
     elif set(options.methods) & set(PEERS):
-        print(f"skipped: {', '.join(PEERS)}: {options.peer} has no DSPy; pip install 'dspy[optuna]' gepa, or --peer")
+        remedy = "pip install 'dspy[optuna]' gepa, or --dspy PYTHON"
+        print(f"skipped: {', '.join(PEERS)}: {options.dspy} has no DSPy; {remedy}")
     for line in (*tables(jobs, results), *ratios(jobs, results)):
         print(line)
 
