@@ -1,6 +1,6 @@
 """Paired racing: children against an incumbent, on examples shared in a fresh order, dropped as soon as they trail.
 
-After the racing of configurations by blocks (Zehle et al. 2025, CAPO, section 3), with two lessons of our own
+After the racing of configurations by blocks (Zehle et al. 2025, CAPO), with two lessons of our own
 simulations: the order is drawn anew for each race, because a fixed one overfits its beginning, and who wins a race is
 measured on all examples before the last word, because races chain noise.
 

@@ -61,3 +61,33 @@ def test_one_step_of_the_walk_changes_one_option() -> None:
     moves = [menu.fresh((4, 4), [(4, 4)], random.Random(seed)) for seed in range(30)]
     assert all((a == 4) != (b == 4) for a, b in moves)
     assert len(set(moves)) > 5
+
+
+def test_an_extended_menu_means_the_same_by_the_old_combinations() -> None:
+    longer = MENU.extended({"b": ["y", "z"], "unknown": [1]})
+    assert longer.options == {"a": (0, 1, 2), "b": ("x", "y", "z")}
+    assert list(MENU.all()) == [c for c in longer.all() if c[1] < 2]
+
+
+def test_a_combination_is_found_by_its_values() -> None:
+    assert MENU.nearest({"a": 2}) == (2, 0)
+    assert MENU.nearest({"a": 7, "b": "y"}) == (0, 1)
+
+
+def test_each_further_option_is_put_in_place_once() -> None:
+    longer = MENU.extended({"a": [5, 6], "b": ["z"]})
+    assert longer.with_each((1, 1), {"a": [5, 6], "b": ["z"]}) == [(3, 2), (4, 1)]
+    assert longer.with_each((1, 1), {}) == []
+
+
+def test_addresses_stand_in_canonical_order() -> None:
+    assert list(MENU.with_addresses({"aa": (1, 2)}).options) == ["a", "aa", "b"]
+
+
+def test_a_candidate_stands_on_its_base() -> None:
+    known = space()
+    base = known.candidate({"triage.instruction": "Choose well."})
+    menu = Menu(options={"reply.instruction": ("Reply.", "Be kind.")})
+    made = menu.candidate(known, (1,), "test", base)
+    assert made.values == {"triage.instruction": "Choose well.", "reply.instruction": "Be kind."}
+    assert made.parents == (base.id,)

@@ -1,7 +1,11 @@
+import math
+
+import pytest
+
 from tests.optimizers.program import START, OpenLab, space
 from tests.optimizers.world import KEYWORDS
 from treadle.compiler.graph.parameters import Candidate
-from treadle.optimizers.rungs import FINALISTS, Heats, best, gain, halve, ranked, rungs
+from treadle.optimizers.rungs import FINALISTS, Heats, affordable, best, gain, halve, ranked, rungs, runs_left
 
 
 def knowing(*words: str) -> Candidate:
@@ -100,3 +104,29 @@ def test_with_one_rung_nothing_is_deepened(lab: OpenLab) -> None:
     heats.land(heats.send(LADDER[:2]))
     assert not heats.can_deepen(LADDER[0])
     assert heats.send([]).groups == []
+
+
+def test_where_the_budget_is_short_fewer_examples_are_used(lab: OpenLab) -> None:
+    study = lab(count=300).study
+    whole, short, none = rungs(study), rungs(study, 200), rungs(study, 5)
+    assert len(whole[-1]) == len(study.splits.select) == 111
+    assert [len(ids) for ids in short] == [12, 20, 40]
+    assert [len(ids) for ids in none] == [12]
+    assert whole[-1][:40] == short[-1]
+
+
+def test_as_many_candidates_as_the_runs_pay_for(lab: OpenLab) -> None:
+    ladder = rungs(lab(count=300).study)
+    counts = [affordable(ladder, runs, 40) for runs in (0, 300, 700, 2000, math.inf)]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (1, 40)
+    assert 4 <= counts[2] < 20
+
+
+def test_runs_left_are_those_the_budget_pays_for(lab: OpenLab) -> None:
+    free, capped = lab(count=60), lab(count=60, calls=200)
+    for opened in (free, capped):
+        opened.study.evaluate([START], opened.study.splits.select[:10])
+    assert runs_left(free.study, START) == math.inf
+    used = capped.study.spend.search.calls
+    assert runs_left(capped.study, START) == pytest.approx((180 - used) / (used / 10))
