@@ -334,6 +334,7 @@ class Scope:
             return await self._caller.fetch(lm, request, key, role)
         finally:
             self._hold.flying -= 1
+            self._ledger.landed(self._hold)
 
     def _note(self, key: str, role: str, reply: Reply, stored: Reply | None) -> None:
         self.charges.append(Charge(key, role, reply.charge))

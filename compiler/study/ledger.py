@@ -239,6 +239,11 @@ class LogicalLedger:
                 return cap
         return ""
 
+    def landed(self, hold: Hold) -> None:
+        """A call of the job has landed: where its others wait for room, those who wait look again who can free some."""
+        if hold.blocked:
+            self._room.change()
+
     def _take(self, hold: Hold, key: str, amount: Amount) -> None:
         """Hold room for a reply until the job's barrier."""
         if key in hold.keys:

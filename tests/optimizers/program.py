@@ -27,6 +27,7 @@ from treadle.compiler.study.budget import Budget
 from treadle.compiler.study.data import load_data
 from treadle.compiler.study.events import Event
 from treadle.compiler.study.metric import Metric
+from treadle.compiler.study.opening import most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.study.splits import split
 from treadle.compiler.study.study import open_study
@@ -116,9 +117,9 @@ class Runner:
     def __init__(self, answer: Answers) -> None:
         self._lm = Scripted(answer)
 
-    def run_calls(self, candidate: Candidate) -> int:
-        """Two steps, each with a re-ask."""
-        return 4
+    def run_calls(self, candidate: Candidate) -> int | None:
+        """The calls of both steps' modules, re-asks included."""
+        return most_lm_calls(program(), candidate, reasks=True)
 
     def step_calls(self, predictor: Predictor) -> int:
         """A call and its re-ask."""

@@ -385,6 +385,24 @@ def test_a_reply_that_came_while_a_call_waited_for_room_is_not_asked_for_again()
     run(main)
 
 
+def test_a_job_that_makes_more_calls_than_it_was_admitted_for_ends_where_there_is_no_room() -> None:
+    """The last of its calls in flight frees nothing for the one that waits, and who waits has to notice."""
+
+    async def main() -> None:
+        desk = Desk(Budget(calls=3))
+        lm = Provider().lm()
+        hold = desk.ledger.admit(Amount(2))
+        assert hold is not None
+        desk.ledger.begin(hold)
+        scope = Scope(desk.caller, desk.ledger, hold, allowance=2, role="task")
+        calls = [asyncio.ensure_future(scope(lm, ask(lm, f"{number}"))) for number in range(3)]
+        done, pending = await asyncio.wait(calls, timeout=5)
+        assert not pending
+        assert [isinstance(call.exception(), BudgetExhausted) for call in calls] == [False, False, True]
+
+    run(main)
+
+
 # --- against a server that counts -------------------------------------------------------------------------------------
 
 
