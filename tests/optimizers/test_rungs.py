@@ -53,6 +53,17 @@ def test_who_has_not_been_measured_in_full_cannot_win_where_the_verdict_is_cross
     assert best(study, START, [BEST]) == START
 
 
+def test_the_luckiest_on_few_examples_does_not_win_over_those_measured_in_full(lab: OpenLab) -> None:
+    study = lab(count=300).study
+    ids, lucky = study.splits.select, knowing("k1")
+    study.evaluate([START, *LADDER[1:5]], ids)
+    won = [example for example in ids if "k1 " in study.example(example).inputs["ticket"]]
+    study.evaluate([lucky], won)
+    assert gain(study, lucky, START, won) > max(gain(study, one, START, ids) for one in LADDER[1:5])
+    assert best(study, START, [lucky, *LADDER[1:5]]) == LADDER[3]  # as good as the next, and earlier
+    assert best(study, START, [lucky, *LADDER[1:4]]) == lucky  # of so few nobody is left out
+
+
 def test_a_gain_on_few_examples_counts_for_less(lab: OpenLab) -> None:
     study = lab().study
     study.evaluate([START, knowing(*KEYWORDS)], study.splits.select)
