@@ -37,6 +37,9 @@ class Reading:
 
     def fields(self, required: Sequence[str] = (), optional: Sequence[str] = ()) -> Mapping[str, JSON]:
         """The value as an object that has all ``required`` fields and no others but ``optional`` ones."""
+        found = self._object()
+        if len(found) == len(required) and all(name in found for name in required):
+            return found  # neither more nor fewer, as most are
         found = self.mapping()
         missing = [name for name in required if name not in found]
         if missing:
@@ -50,21 +53,28 @@ class Reading:
 
     def mapping(self) -> Mapping[str, JSON]:
         """The value as an object."""
-        if not isinstance(self.value, Mapping) or not all(isinstance(key, str) for key in self.value):
+        found = self._object()
+        if not all(isinstance(key, str) for key in found):
+            self.refuse(f"must be an object, not {_kind(self.value)}")
+        return found
+
+    def _object(self) -> Mapping[str, JSON]:
+        """The value as an object of which one field is asked for: what its others are called does not matter."""
+        if not isinstance(self.value, dict | Mapping):  # a dict is known at once, another mapping by its base class
             self.refuse(f"must be an object, not {_kind(self.value)}")
         return self.value
 
     def sequence(self) -> Sequence[JSON]:
         """The value as a list."""
-        if isinstance(self.value, str) or not isinstance(self.value, Sequence):
+        if isinstance(self.value, str) or not isinstance(self.value, list | Sequence):
             self.refuse(f"must be a list, not {_kind(self.value)}")
         return self.value
 
     def __getitem__(self, name: str) -> Reading:
-        return Reading(self.mapping()[name], f"{self.path}.{_short(name)}")
+        return Reading(self._object()[name], f"{self.path}.{_short(name)}")
 
     def __contains__(self, name: str) -> bool:
-        return name in self.mapping()
+        return name in self._object()
 
     def items(self) -> Iterator[Reading]:
         """The elements of the list."""

@@ -32,6 +32,7 @@ Replicate   ``body`` ``count`` times in parallel; each body result becomes a lis
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NewType, TypeAlias
 
@@ -65,7 +66,7 @@ class BaseNode:
     types: tuple[Annotation, ...] = (Any,)
     line: int | None = dataclasses.field(default=None, compare=False)
 
-    @property
+    @functools.cached_property
     def results(self) -> tuple[Ref, ...]:
         """References of the node's results."""
         if len(self.types) == 1:

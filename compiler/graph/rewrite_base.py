@@ -114,23 +114,25 @@ def step_named(graph: Graph, name: str) -> Step:
     raise GraphError(f"the program has no step {name!r}; its steps are {known}")
 
 
-def visible(graph: Graph, target: Step) -> frozenset[Ref]:
-    """What the step could read: values before it in its region and in those around it."""
-    for around, node in graph.walk():
-        if node is target:
-            return frozenset(_before(graph.nodes, {*around, target.id}))
-    return frozenset()
+def later_than(graph: Graph, step: Step) -> frozenset[NodeId]:
+    """The nodes that could read what a step says: those after it in its region, at any depth."""
+    return frozenset(_later(graph.nodes, step))
 
 
-def _before(inside: Sequence[Node], path: set[NodeId]) -> Iterator[Ref]:
-    for node in inside:
-        if node.id in path:
-            for region in node.regions:
-                if any(inner.id in path for inner in region.nodes):
-                    yield from (argument.ref for argument in region.arguments)
-                    yield from _before(region.nodes, path)
+def _later(inside: Sequence[Node], step: Step) -> Iterator[NodeId]:
+    for place, node in enumerate(inside):
+        if node.id == step.id:
+            yield from _ids(inside[place + 1 :])
             return
-        yield from node.results
+        for region in node.regions:
+            yield from _later(region.nodes, step)
+
+
+def _ids(inside: Sequence[Node]) -> Iterator[NodeId]:
+    for node in inside:
+        yield node.id
+        for region in node.regions:
+            yield from _ids(region.nodes)
 
 
 def types_of(graph: Graph) -> dict[Ref, Annotation]:

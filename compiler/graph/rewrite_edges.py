@@ -17,6 +17,7 @@ from treadle.compiler.graph.rewrite_base import (
     RewriteOp,
     check_module,
     fresh_id,
+    later_than,
     module_data,
     refuse_context,
     spliced,
@@ -25,7 +26,6 @@ from treadle.compiler.graph.rewrite_base import (
     text,
     texts,
     types_of,
-    visible,
     with_predictor,
     with_steps,
 )
@@ -49,7 +49,8 @@ class AddContextEdge(RewriteOp):
         steps = steps_of(graph, rewrite.target)
         _refuse_edge(graph, rewrite, source, steps)
         values = _values(graph, rewrite, source, steps)
-        return _with_context(graph, {name: (*_edges(graph, name), (source, ref)) for name, ref in values.items()})
+        edges = {step.name: (*step.context, (source, values[step.name])) for step in steps if step.name in values}
+        return _with_context(graph, edges)
 
     def inverse(self, graph: Graph, rewrite: Rewrite) -> Rewrite:
         """Prune it."""
@@ -111,8 +112,9 @@ def _values(graph: Graph, rewrite: Rewrite, source: str, steps: Sequence[Step]) 
         )
         raise GraphError(msg)
     answer = answers[0]
+    later = later_than(graph, answer)
     for step in steps:
-        if answer.results[0] not in visible(graph, step):
+        if step.id not in later:
             where = f"{answer.name!r} runs later, or inside a region {step.name!r} is not in"
             raise GraphError(f"{step.name!r} cannot read what {source!r} says: {where}", rule=3)
     return {step.name: answer.results[0] for step in steps}
@@ -125,10 +127,6 @@ def _given_values(rewrite: Rewrite, values: JSON, names: set[str]) -> Mapping[st
     if not values or not names.issuperset(values):
         raise GraphError(f"{rewrite.op} of {rewrite.target!r}: values name steps that are not the target's")
     return {name: Ref(cast(str, values[name])) for name in sorted(values)}
-
-
-def _edges(graph: Graph, step: str) -> Inputs:
-    return next(found.context for found in graph.steps() if found.name == step)
 
 
 def _with_context(graph: Graph, context: Mapping[str, Inputs]) -> Graph:

@@ -30,6 +30,16 @@ class Facts:
         return tuple(self.graph.walk())
 
     @cached_property
+    def steps(self) -> tuple[nodes.Step, ...]:
+        """All steps, in program order."""
+        return tuple(node for _, node in self.walked if isinstance(node, nodes.Step))
+
+    @cached_property
+    def dangling(self) -> tuple[tuple[Node | None, Ref, bool], ...]:
+        """Every read that finds nothing: the node (``None`` for a region's result), the value, if it comes later."""
+        return tuple(_dangling(self.graph))
+
+    @cached_property
     def written(self) -> dict[Ref, tuple[Node, Annotation]]:
         """What writes a value, and its type; an argument is written by the node of its region."""
         found: dict[Ref, tuple[Node, Annotation]] = {}
@@ -87,8 +97,7 @@ def single(facts: Facts) -> Iterator[str]:
         yield f"the value {ref} is written twice"
 
 
-def _reads(facts: Facts) -> Iterator[tuple[Node | None, Ref, bool]]:
-    """Every read that finds nothing: the node (``None`` for a region's result), the value, whether it comes later."""
+def _dangling(graph: Graph) -> Iterator[tuple[Node | None, Ref, bool]]:
     visible: set[Ref] = set()
     levels: list[set[Ref]] = []  # what each region around writes, sooner or later
 
@@ -104,12 +113,12 @@ def _reads(facts: Facts) -> Iterator[tuple[Node | None, Ref, bool]]:
         yield from ((None, ref, False) for ref in region.results if ref not in visible)
         visible.difference_update(levels.pop())
 
-    yield from enter(Region(nodes=facts.graph.nodes, results=()))
+    yield from enter(Region(nodes=graph.nodes, results=()))
 
 
 def scoped(facts: Facts) -> Iterator[str]:
     """A node reads values of its own region and of those around it."""
-    for node, ref, comes_later in _reads(facts):
+    for node, ref, comes_later in facts.dangling:
         if comes_later:
             continue
         writer = facts.written.get(ref)
@@ -119,7 +128,7 @@ def scoped(facts: Facts) -> Iterator[str]:
 
 def acyclic(facts: Facts) -> Iterator[str]:
     """A region is acyclic: what a node reads stands before it."""
-    for node, ref, comes_later in _reads(facts):
+    for node, ref, comes_later in facts.dangling:
         if comes_later and node is not None:
             yield f"{called(node)} reads {ref}, which {called(facts.written[ref][0])} writes only afterwards"
 
@@ -157,15 +166,14 @@ def _fits(facts: Facts, node: Node, signature: Signature, inputs: Inputs) -> Ite
 
 def named(facts: Facts) -> Iterator[str]:
     """A step names a predictor of the graph and is named after it."""
-    steps = facts.graph.steps()
-    for step in steps:
+    for step in facts.steps:
         if step.predictor not in facts.graph.predictors:
             yield f"the step {step.name!r} calls the predictor {step.predictor!r}, which the graph does not hold"
         base, number, count = step.name.partition("#")
         if base != step.predictor or (number and not count.isdecimal()):
             good = f"{step.predictor!r}, the second {step.predictor + '#2'!r}"
             yield f"a step of {step.predictor!r} is called {step.name!r}; steps are named {good}"
-    for name in _twice(step.name for step in steps):
+    for name in _twice(step.name for step in facts.steps):
         yield f"two steps are called {name!r}"
     for name, predictor in facts.graph.predictors.items():
         if predictor.signature.name != name:
@@ -199,7 +207,7 @@ def _expected(node: Node) -> list[tuple[int, int]]:
 
 def context(facts: Facts) -> Iterator[str]:
     """A step's context edges name each source once, in canonical order."""
-    for step in facts.graph.steps():
+    for step in facts.steps:
         sources = [source for source, _ in step.context]
         if sources != sorted(set(sources)):
             yield f"the context edges of {step.name!r} are not named once each and in order: {', '.join(sources)}"

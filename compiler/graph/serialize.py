@@ -329,8 +329,8 @@ def _refs(at: Reading) -> tuple[Ref, ...]:
 def _inputs(at: Reading) -> Inputs:
     pairs = []
     for pair in at.items():
-        parts = list(pair.items())
-        if len(parts) != 2:
+        if len(pair.sequence()) != 2:
             pair.refuse("must be a name and a value")
-        pairs.append((parts[0].text(500), _ref(parts[1])))
+        name, ref = pair.items()
+        pairs.append((name.text(500), _ref(ref)))
     return tuple(pairs)

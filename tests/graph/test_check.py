@@ -9,7 +9,6 @@ from hypothesis import given
 
 from tests.graph.strategies import graphs, renamed
 from treadle.compiler.errors import GraphError
-from treadle.compiler.graph import check as checking
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.check import RULES, check, check_rewrite
@@ -239,17 +238,3 @@ def test_a_rewrite_may_change_what_it_names_and_drop_what_is_unused() -> None:
     before = program()
     after = without(with_predictor(before, "reply", module={"module": "vote"}), "expr", 1)
     check_rewrite(before, after, touched=frozenset({"reply"}))
-
-
-@pytest.mark.parametrize("count", [20, 200])
-def test_checks_visit_every_node_a_fixed_number_of_times(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    g = GraphBuilder("program", from_string("ticket -> answer", name="program"))
-    last = g.inputs["ticket"]
-    for _ in range(count):
-        (last,) = g.branch(last, lambda: g.expr(["arg", 0], [last], str), lambda: g.inputs["ticket"])  # noqa: B023
-    graph, visits = g.finish(last), []
-    real = nodes.Branch.reads.fget  # type: ignore[attr-defined]
-    monkeypatch.setattr(nodes.Branch, "reads", property(lambda self: visits.append(self) or real(self)))  # type: ignore[func-returns-value]
-    check(graph)
-    assert len(visits) == 2 * count
-    assert checking.RULES

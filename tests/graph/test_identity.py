@@ -3,18 +3,18 @@
 import dataclasses
 from collections.abc import Callable
 
-import networkx as nx
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.graph.sizes import chain
 from tests.graph.strategies import graphs, renamed
 from tests.graph.test_serialize import through_a_file
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.build import GraphBuilder, Value
 from treadle.compiler.graph.identity import graph_hash, instruction_hash, signature_hash
-from treadle.compiler.graph.nodes import Graph, Node, Predictor
+from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.serialize import from_json, to_json
 from treadle.compiler.graph.substitute import Renumbering
 from treadle.compiler.hints import from_string
@@ -197,51 +197,19 @@ def test_signature_and_instruction_have_their_own_hashes() -> None:
     assert signature_hash(one) != signature_hash(from_string("text -> answer: float"))
 
 
-def values_graph(graph: Graph) -> nx.DiGraph:  # type: ignore[type-arg]
-    """The graph as networkx would hold it, one node a node."""
-    drawn = nx.DiGraph()  # type: ignore[var-annotated]
-    owner: dict[nodes.Ref, str] = {}
-
-    def put(inside: tuple[Node, ...]) -> None:
-        for node in inside:
-            drawn.add_node(node.id, label=node.kind)
-            owner.update((ref, node.id) for ref in node.results)
-            for region in node.regions:
-                owner.update((argument.ref, node.id) for argument in region.arguments)
-                put(region.nodes)
-            drawn.add_edges_from((owner[ref], node.id) for ref in node.reads)
-
-    put(graph.nodes)
-    return drawn
-
-
-def wide(count: int) -> Graph:
-    step = Predictor(signature=from_string("text, more -> answer", name="step"))
-
-    def body(g: GraphBuilder) -> Value:
-        last = g.inputs["a"]
-        for number in range(count):
-            name = f"step#{number + 1}" if number else "step"
-            last = g.step(name, "step", step.signature, {"text": last, "more": g.inputs["b"]})
-        return last
-
-    return build(body, step=step)
-
-
 @pytest.mark.parametrize("count", [10, 100])
 def test_hashing_visits_every_node_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from treadle.compiler.graph import identity
 
-    graph, visits = wide(count), []
+    graph, visits = chain(count), []
     real = identity._Canon._node
     monkeypatch.setattr(identity._Canon, "_node", lambda self, node: visits.append(node) or real(self, node))  # type: ignore[func-returns-value]
     graph_hash(graph)
     assert len(visits) == len(graph.nodes)
-    assert values_graph(graph).number_of_nodes() == len(graph.nodes)
 
 
 def test_a_hash_is_kept_with_its_graph() -> None:
-    graph = wide(3)
+    graph = chain(3)
     assert graph_hash(graph) is graph_hash(graph)
     data: JSON = to_json(graph)
     assert graph_hash(from_json(data)) == graph_hash(graph)
