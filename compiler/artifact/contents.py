@@ -6,6 +6,7 @@ What can be written down of a program, and nothing of the process that runs it: 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -14,7 +15,7 @@ from treadle.compiler.errors import ArtifactError
 from treadle.compiler.graph.bind import effective
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.parameters import Candidate, Parameter
-from treadle.compiler.graph.rewrite import edited
+from treadle.compiler.graph.rewrite import edited, with_edits
 from treadle.compiler.signature import Signature
 
 
@@ -54,7 +55,21 @@ class Contents:
 
     def in_force(self, predictor: str) -> Predictor:
         """The predictor with what search has chosen for it."""
-        return effective(predictor, self.predictors[predictor], self.candidate.values)
+        return effective(predictor, self.all_predictors[predictor], self.candidate.values)
+
+    @property
+    def all_predictors(self) -> Mapping[str, Predictor]:
+        """Its predictors as declared, then those that only an edit makes."""
+        return {**self.predictors, **{name: p for name, p in self.after_edits.items() if name not in self.predictors}}
+
+    @functools.cached_property
+    def after_edits(self) -> Mapping[str, Predictor]:
+        """Its predictors once the list of edits is made: an edit may copy one, tie it to another, insert or bypass it.
+
+        Raises:
+            GraphError: An edit does not fit the graph.
+        """
+        return self.predictors if self.graph is None else with_edits(self.graph, self.candidate.values).predictors
 
     def edited_graph(self) -> Graph:
         """The graph with the accepted edits.

@@ -22,8 +22,10 @@ from treadle.compiler.graph.bind import demos_of
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import LIBRARY_PREFIX
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.graph.rewrite import EDITS
 from treadle.compiler.module import INNER, Module, module_of
 from treadle.compiler.prompt.demo import Demo
+from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.signature import Signature, Slot
 
 WIDTH = 100
@@ -82,10 +84,17 @@ def _text(changes: Sequence[Change]) -> Iterator[str]:
 def compare(a: Contents, b: Contents) -> Diff:
     """What is different in ``b``, seen from ``a``."""
     changes = [*_program(a, b)]
-    for name in dict.fromkeys((*a.predictors, *b.predictors)):
-        if name in a.predictors and name in b.predictors:
+    for name in dict.fromkeys((*a.all_predictors, *b.all_predictors)):
+        if name in a.all_predictors and name in b.all_predictors:
             changes.extend(_predictor(name, a, b))
+        elif name in b.all_predictors and name not in b.predictors:  # an edit makes it: seen from how it begins
+            changes.extend(_predictor(name, _only_edited(b), b))
     return Diff(tuple(changes))
+
+
+def _only_edited(contents: Contents) -> Contents:
+    values = {address: value for address, value in contents.candidate.values.items() if address == EDITS}
+    return dataclasses.replace(contents, candidate=Candidate(values=values))
 
 
 # --- the program -----------------------------------------------------------------------------------------------------
@@ -160,7 +169,7 @@ def _predictor(name: str, a: Contents, b: Contents) -> Iterator[Change]:
     yield from _change(name, "model", _maybe(old.model), _maybe(new.model))
     for setting in ("temperature", "max_tokens"):
         yield from _change(name, setting, _maybe(getattr(old, setting)), _maybe(getattr(new, setting)))
-    yield from _change(name, "also reads", _edges(name, a.candidate), _edges(name, b.candidate))
+    yield from _change(name, "also reads", _edges(name, a), _edges(name, b))
     yield from _instruction(name, "instruction", old.signature.instruction, new.signature.instruction)
     yield from _demos(name, "demos", old.demos, new.demos)
     yield from _inner(name, a, b)
@@ -168,14 +177,19 @@ def _predictor(name: str, a: Contents, b: Contents) -> Iterator[Change]:
 
 def _answer(name: str, contents: Contents) -> str:
     """How the predictor's steps are answered, knobs as search has set them."""
-    return in_words(module_of(name, contents.predictors[name], contents.candidate.values))
+    return in_words(module_of(name, contents.all_predictors[name], contents.candidate.values))
 
 
-def _edges(name: str, candidate: Candidate) -> list[str]:
-    prefix = f"{name}.from_"
-    return [
-        address.removeprefix(prefix) for address, on in candidate.values.items() if address.startswith(prefix) and on
-    ]
+def _edges(name: str, contents: Contents) -> list[str]:
+    """Whose answers the predictor's steps read as context, as declared and as search has changed it."""
+    steps = () if contents.graph is None else contents.graph.steps()
+    found = {source for step in steps if step.predictor == name for source, _ in step.context}
+    prefix = f"{name}.{CONTEXT_PREFIX}"
+    for address, on in contents.candidate.values.items():
+        if address.startswith(prefix):
+            source = {address.removeprefix(prefix)}
+            found = found | source if on else found - source
+    return sorted(found)
 
 
 def _inner(name: str, a: Contents, b: Contents) -> Iterator[Change]:

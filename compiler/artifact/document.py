@@ -97,7 +97,7 @@ class RewriteDocument(Closed):
     """One accepted change of the base graph."""
 
     op: Name
-    target: Name
+    target: Annotated[str, StringConstraints(max_length=200)] = pydantic.Field(description="empty for the whole graph")
     args: dict[str, AnyJson]
 
 

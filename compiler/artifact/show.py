@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from treadle.compiler.artifact import edits
 from treadle.compiler.artifact.contents import Contents
 from treadle.compiler.artifact.diff import demo_in_words, fields_in_words, in_words, tunable_kind, tunable_rows, wrapped
 from treadle.compiler.artifact.outline import outline
@@ -28,7 +29,9 @@ def _rows(contents: Contents) -> Iterator[str]:
     else:
         yield ""
         yield from (f"  {row}" for row in outline(contents.graph))
-    for name in contents.predictors:
+        made = edits.in_words(contents.candidate.values)
+        yield from ["", *(f"  edited: {row}" for row in made)] if made else []
+    for name in contents.all_predictors:
         yield ""
         yield from _predictor(name, contents)
     for name in contents.tunable:

@@ -20,7 +20,7 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.parameters import ParameterSpace
-from treadle.compiler.graph.rewrite import EDITS, apply, rewrites_of, with_edits
+from treadle.compiler.graph.rewrite import EDITS, apply, rewrites_of
 from treadle.compiler.graph.serialize import demo_from
 from treadle.compiler.module import expand_step, module_from_json, module_of
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
@@ -37,13 +37,13 @@ def check_contents(contents: Contents) -> None:
     Raises:
         ArtifactError: With the JSON path, as far as one value is to blame.
     """
-    _check_owners(contents)
     if contents.graph is not None:
         _check_graph(contents.graph, contents)
     _check_edits(contents)
+    _check_owners(contents)
     check_tunables(contents)
-    for name in contents.predictors:
-        _check_predictor(name, contents)
+    for name, predictor in {**contents.predictors, **contents.after_edits}.items():
+        _check_predictor(name, predictor, contents)
     if contents.graph is not None:
         _same("ops", contents.ops, ops_used(contents))
     _same("models", tuple(contents.models), tuple(sorted(model_names(contents))))
@@ -51,13 +51,14 @@ def check_contents(contents: Contents) -> None:
 
 def _check_owners(contents: Contents) -> None:
     """Every value belongs to a predictor, or is one of the program's own."""
+    known = contents.after_edits
     for address in contents.candidate.values:
         owner = owner_of(address)
         if address.startswith(".") and address != EDITS and address[1:] not in contents.tunable:
             msg = f"there is no parameter {address[1:]!r}; the program has {', '.join(contents.tunable) or 'none'}"
             raise ArtifactError(msg, json_path(("parameters", address)))
-        if not address.startswith(".") and owner not in contents.predictors:
-            msg = f"there is no predictor {owner!r}; the program has {', '.join(contents.predictors) or 'none'}"
+        if not address.startswith(".") and owner not in known:
+            msg = f"there is no predictor {owner!r}; the program has {', '.join(known) or 'none'}"
             raise ArtifactError(msg, json_path(("parameters", address)))
 
 
@@ -105,8 +106,8 @@ def _check_graph(graph: Graph, contents: Contents) -> None:
         raise ArtifactError(msg, "$.signature.inputs")
 
 
-def _check_predictor(name: str, contents: Contents) -> None:
-    predictor, values = contents.predictors[name], contents.candidate.values
+def _check_predictor(name: str, predictor: Predictor, contents: Contents) -> None:
+    values = contents.candidate.values
     with _at("predictors", name):
         if predictor.module is not None:
             module_from_json(predictor.module).build(predictor.signature)
@@ -158,9 +159,11 @@ def _check_edits(contents: Contents) -> None:
             elif rewrite.op != SWAP:
                 msg = "changes a graph, and a program in host mode has none"
                 raise ArtifactError(msg, json_path(("edits", index)))
-            module = rewrite.args["module"] if rewrite.op == SWAP else None
-            if module is not None:
-                module_from_json(module).build(contents.predictors[rewrite.target].signature)
+            elif rewrite.target not in contents.predictors:
+                msg = f"there is no predictor {rewrite.target!r}"
+                raise ArtifactError(msg, json_path(("edits", index, "target")))
+            elif rewrite.args["module"] is not None:
+                module_from_json(rewrite.args["module"]).build(contents.predictors[rewrite.target].signature)
 
 
 def _expanded(name: str, predictor: Predictor) -> Graph:
@@ -178,8 +181,7 @@ def ops_used(contents: Contents) -> tuple[str, ...]:
         TreadleError: A module is unknown or cannot serve its predictor.
     """
     found = set() if contents.graph is None else _ops_of(contents.graph)
-    added = {} if contents.graph is None else with_edits(contents.graph, contents.candidate.values).predictors
-    for name, predictor in {**added, **contents.predictors}.items():
+    for name, predictor in {**contents.predictors, **contents.after_edits}.items():
         module = module_of(name, predictor, contents.candidate.values)
         found |= _ops_of(module.build(predictor.signature))
     return tuple(sorted(found))
@@ -190,5 +192,6 @@ def model_names(contents: Contents) -> set[str]:
     chosen = (
         v for address, v in contents.candidate.values.items() if address.endswith(".model") and "/" not in address
     )
-    declared = (predictor.model for predictor in contents.predictors.values())
+    found = (*contents.predictors.values(), *contents.after_edits.values())
+    declared = (predictor.model for predictor in found)
     return {str(name) for name in (contents.model, *declared, *chosen) if name is not None}

@@ -210,7 +210,9 @@ def sites(graph: Graph) -> tuple[Rewrite, ...]:
 
 
 def rewrites_of(values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
-    """The rewrites a candidate's values mean, in canonical order: modules, context edges, then the list of edits.
+    """The rewrites a candidate's values mean, in canonical order: the list of edits, then modules and context edges.
+
+    So modules and edges may be those of predictors which an edit has made.
 
     Raises:
         ArtifactError: An edit in the list is malformed.
@@ -226,7 +228,7 @@ def rewrites_of(values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
             op = "add_context_edge" if values[address] else "prune_context_edge"
             found.append(Rewrite(op=op, target=target, args={"source": field.removeprefix(CONTEXT_PREFIX)}))
     listed = Reading(values.get(EDITS, ()), f"$['{EDITS}']")
-    return (*found, *(Rewrite.from_json(edit.value, edit.path) for edit in listed.items()))
+    return (*(Rewrite.from_json(edit.value, edit.path) for edit in listed.items()), *found)
 
 
 def with_edits(graph: Graph, values: Mapping[str, JSON]) -> Graph:
@@ -239,7 +241,7 @@ def with_edits(graph: Graph, values: Mapping[str, JSON]) -> Graph:
 
 
 def edited(graph: Graph, values: Mapping[str, JSON], *, expand: Expand | None = None) -> Graph:
-    """The graph under a candidate's values: modules, context edges and edits applied in canonical order.
+    """The graph under a candidate's values: edits, modules and context edges applied in canonical order.
 
     Raises:
         GraphError: A rewrite is not legal; says why.

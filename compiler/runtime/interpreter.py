@@ -17,7 +17,7 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import InputError
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
-from treadle.compiler.graph.rewrite import EDITS, edited
+from treadle.compiler.graph.rewrite import edited, with_edits
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.runtime.actions import RunStep, answer
 from treadle.compiler.runtime.block import say_where
@@ -228,12 +228,13 @@ def _rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:
 
     Entries for other predictors are left alone: they are for programs that run inside this one or around it.
     """
+    changed = with_edits(graph, values)
     wires = {
         address: value
         for address, value in values.items()
-        if address == EDITS or (_is_edge(address) and address.partition(".")[0] in graph.predictors)
+        if _is_edge(address) and address.partition(".")[0] in changed.predictors
     }
-    return edited(graph, wires) if wires else graph
+    return edited(changed, wires) if wires else changed
 
 
 def _is_edge(address: str) -> bool:

@@ -215,7 +215,7 @@ def test_a_candidates_values_are_rewrites() -> None:
         "triage.module": Vote().to_json(),
         ".edits": [add("plan", "triage").to_json()],
     }
-    assert rewrites_of(values) == (add("reply", "triage"), swap("triage", Vote()), add("plan", "triage"))
+    assert rewrites_of(values) == (add("plan", "triage"), add("reply", "triage"), swap("triage", Vote()))
     after = edited(program(straight), values, expand=expand)
     assert [step.context for step in after.steps()] == [(), (("triage", "n2"),), (("triage", "n2"),)]
     assert edited(program(straight), {"reply.instruction": "x"}) == program(straight)

@@ -83,10 +83,10 @@ def show(program: str, prompt: str | None, inputs: tuple[str, ...], *, as_json: 
         else:
             output.show(described(contents))
         return
-    if prompt not in contents.predictors:
-        msg = f"{contents.name} has no predictor {prompt!r}; it has {', '.join(contents.predictors) or 'none'}"
+    if prompt not in contents.all_predictors:
+        msg = f"{contents.name} has no predictor {prompt!r}; it has {', '.join(contents.all_predictors) or 'none'}"
         raise ConfigurationError(msg)
-    slots = contents.predictors[prompt].signature.inputs
+    slots = contents.all_predictors[prompt].signature.inputs
     calls = prompts(contents, prompt, arguments.inputs_from(inputs, slots, prompt))
     if as_json:
         output.show_json([[message.role, message.content] for _, messages in calls for message in messages])
