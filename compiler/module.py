@@ -250,6 +250,12 @@ class NamedOp(str):
 
 def _validate_op(value: Any) -> NamedOp:
     op = getattr(value, "op", value)  # a decorated function holds its op as `.op`
+    if isinstance(getattr(value, "declared", None), Predictor):
+        msg = (
+            f"{value} is a predictor, and an op or a module belongs here: give a module, such as Predict(); its "
+            "instruction is a parameter of its own"
+        )
+        raise ValueError(msg)
     if not isinstance(op, Op | str) and op is not None:
         msg = f"an op or the name of one belongs here, not {str(value)[:80]!r}; decorate the function with @op"
         raise ValueError(msg)

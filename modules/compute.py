@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from treadle.compiler.annotations import type_name
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import SignatureError
 from treadle.compiler.graph.build import GraphBuilder, Value
@@ -23,8 +24,8 @@ from treadle.modules.ops import record
 from treadle.modules.programs import computed
 
 CODING = (
-    "Write a Python function `{function}({inputs})` that returns the answer to the task below. It gets the inputs by "
-    "name and may import modules that only compute, such as math, re, datetime and collections. Reply with code only."
+    "Write a Python function `{function}({inputs}) -> {kind}` that returns the answer to the task below. It may import "
+    "modules that only compute, such as math, re, datetime and collections. Reply with code only."
 )
 
 _FUNCTION = "solve"
@@ -109,8 +110,8 @@ class Compute(Module):
 
 
 def _coding(signature: Signature) -> Signature:
-    names = ", ".join(slot.name for slot in signature.inputs)
-    task = CODING.format(function=_FUNCTION, inputs=names)
+    inputs = ", ".join(f"{slot.name}: {type_name(slot.annotation)}" for slot in signature.inputs)
+    task = CODING.format(function=_FUNCTION, inputs=inputs, kind=type_name(signature.value.annotation))
     return Signature(
         name="coder",
         inputs=signature.inputs,

@@ -15,10 +15,12 @@ from pydantic import Field
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.build import GraphBuilder, Value
-from treadle.compiler.graph.nodes import Graph
+from treadle.compiler.graph.nodes import Graph, Predictor
+from treadle.compiler.graph.op import Op
 from treadle.compiler.module import AnyModule, Module, Predict
 from treadle.compiler.signature import Signature, Slot
 from treadle.modules.counting import most, product, total
+from treadle.modules.describing import summary
 from treadle.modules.fields import about, first_few, free_name
 from treadle.modules.judging import Judge
 from treadle.modules.ops import worked
@@ -28,7 +30,11 @@ SPLITTING = (
     "Split the task below into simpler parts that together lead to its answer, the first ones first; {count} at most, "
     "none where it is simple already. Do not do the task."
 )
+HANDING = "Say who does each part:"
 WORKING = "Do one part of the task below: `{part}`, and nothing else."
+
+_WORKER = "worker"
+_ANYTHING = "whatever no other does"
 
 Order: TypeAlias = Literal["sequential", "parallel"]
 
@@ -47,14 +53,18 @@ class Decompose(Module):
         inner: Who answers in the end.
         splitter: Who splits or plans.
         worker: Who does a part that no handler does.
-        handlers: Modules and ops by name for kinds of parts; the splitter says who does which. An op is called with
-            the part's text.
+        handlers: Who does parts of a kind, by name: a module; a predictor from one text to a text, of which its
+            module and its instruction are taken; an op, which is called with the part's text. The splitter says who
+            does which part.
+        when: What a handler, or the worker, is for, in words, for the splitter and for itself; by default the first
+            paragraph of an op's docstring and the instruction of a predictor.
         parts: How many parts there are, at most.
         order: ``"sequential"``: each part sees what came of those before. ``"parallel"``: none does.
         depth: How deep tasks are split: 1 splits the task, 2 its parts too.
 
     Raises:
-        DeclarationError: The name of a handler is no identifier.
+        DeclarationError: The name of a handler is no identifier or ``worker``; ``when`` names no handler; a predictor
+            has other fields, or demos or an LM of its own.
 
     >>> Decompose(parts=3).lm_calls(), Decompose(parts=2, depth=2).lm_calls()
     (5, 10)
@@ -64,6 +74,7 @@ class Decompose(Module):
     splitter: AnyModule = Predict()
     worker: AnyModule = Predict()
     handlers: Annotated[dict[str, Judge], Field(max_length=12, default_factory=dict)]
+    when: dict[str, str] = Field(default_factory=dict)
     parts: int = Field(4, ge=1, le=8)
     order: Order = "sequential"
     depth: int = Field(1, ge=1, le=3)
@@ -71,9 +82,27 @@ class Decompose(Module):
     def __init__(self, inner: Module | None = None, /, **knobs: Any) -> None:  # for type checkers: positional
         super().__init__(inner, **knobs)
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _handlers_say_what_they_are_for(cls, knobs: dict[str, Any]) -> dict[str, Any]:
+        handlers, when = dict(knobs.get("handlers", {})), dict(knobs.get("when", {}))
+        for name, given in handlers.items():
+            handlers[name], said = _handler(name, given)
+            if said:
+                when.setdefault(name, said)
+        return {**knobs, "handlers": handlers, "when": when}
+
     @pydantic.model_validator(mode="after")
-    def _handlers_have_names(self) -> Self:
+    def _names_are_handlers(self) -> Self:
         check_names("Decompose", self.handlers)
+        if _WORKER in self.handlers:
+            msg = f"Decompose calls who does all other parts {_WORKER!r}: give the handler another name, or worker=…"
+            raise ValueError(msg)
+        foreign = sorted(set(self.when) - {*self.handlers, _WORKER})
+        if foreign:
+            known = ", ".join((*self.handlers, _WORKER))
+            msg = f"Decompose has no handler {', '.join(foreign)}; it has {known}"
+            raise ValueError(msg)
         return self
 
     def build(self, signature: Signature) -> Graph:
@@ -87,13 +116,21 @@ class Decompose(Module):
 
     def _split(self, g: GraphBuilder, signature: Signature) -> Value:
         kind: Any = list[_part_type(tuple(self.handlers))] if self.handlers else list[str]  # type: ignore[misc]
+        task = "\n".join([SPLITTING.format(count=self.parts), *self._who()])
         asked = Signature(
             name="splitter",
             inputs=signature.inputs,
             outputs=(Slot(name="parts", annotation=kind),),
-            instruction=about(SPLITTING.format(count=self.parts), signature),
+            instruction=about(task, signature),
         )
         return first_few(g, g.module(self.splitter, asked, g.inputs, role="splitter"), self.parts)
+
+    def _who(self) -> list[str]:
+        """The handlers and what they are for, as lines."""
+        if not self.handlers:
+            return []
+        for_what = {**dict.fromkeys(self.handlers, ""), _WORKER: _ANYTHING, **self.when}
+        return [HANDING, *(f"- {name}: {said}".rstrip(": ") for name, said in for_what.items())]
 
     # --- working on parts ----------------------------------------------------------------------------------------
 
@@ -119,14 +156,14 @@ class Decompose(Module):
         task = part.field("task") if self.handlers else part
         ask = self._asker(g, signature, task, before)
         if not self.handlers:
-            return task, ask(self._worker, "worker")
+            return task, ask(self._worker, _WORKER)
         return task, self._handled(g, part.field("handler"), task, ask, list(self.handlers))
 
     def _handled(
         self, g: GraphBuilder, chosen: Value, task: Value, ask: Callable[[Module, str], Value], names: Sequence[str]
     ) -> Value:
         if not names:
-            return ask(self._worker, "worker")
+            return ask(self._worker, _WORKER)
         name, *rest = names
         handler = self.handlers[name]
 
@@ -145,13 +182,18 @@ class Decompose(Module):
             name = free_name(signature, "results")
             slots.append(Slot(name=name, annotation=list[dict[str, Any]], description=_RESULTS))
             given[name] = before
-        asked = Signature(
-            name="worker",
-            inputs=(*signature.inputs, *slots),
-            outputs=(Slot(name="result", annotation=str),),
-            instruction=about(WORKING.format(part=part.name), signature),
-        )
-        return lambda module, role: g.module(module, asked, {**g.inputs, **given}, role=role)
+
+        def ask(module: Module, role: str) -> Value:
+            told = " ".join(filter(None, [WORKING.format(part=part.name), self.when.get(role, "")]))
+            asked = Signature(
+                name="worker",
+                inputs=(*signature.inputs, *slots),
+                outputs=(Slot(name="result", annotation=str),),
+                instruction=about(told, signature),
+            )
+            return g.module(module, asked, {**g.inputs, **given}, role=role)
+
+        return ask
 
     @property
     def _worker(self) -> Module:
@@ -167,6 +209,22 @@ class Decompose(Module):
         return total(self.splitter.lm_calls(), product(self.parts, work), self.inner.lm_calls())
 
 
+def _handler(name: str, given: Any) -> tuple[Any, str]:
+    """A handler as a module or an op, and what it says it is for."""
+    declared = getattr(given, "declared", None)
+    if not isinstance(declared, Predictor):
+        op = getattr(given, "op", given)
+        return given, summary(op.function) if isinstance(op, Op) else ""
+    takes, gives = declared.signature.inputs, declared.signature.outputs
+    if [slot.annotation for slot in (*takes, *gives)] != [str, str]:
+        msg = f"the predictor {declared.signature.name!r} cannot be the handler {name!r}: a part is one text, and what "
+        raise ValueError(msg + "comes of it is one too. Give a predictor from str to str, or a module")
+    if declared.demos or declared.model is not None:
+        msg = f"the predictor {declared.signature.name!r} has demos or an LM of its own, which a handler has not: "
+        raise ValueError(msg + "give its module, and say in `when` what it is for")
+    return given.module or Predict(), declared.signature.instruction
+
+
 class _Part(pydantic.BaseModel, frozen=True):
     """A part of a task and who does it."""
 
@@ -174,5 +232,5 @@ class _Part(pydantic.BaseModel, frozen=True):
 @functools.lru_cache(maxsize=256)
 def _part_type(handlers: tuple[str, ...]) -> type[pydantic.BaseModel]:
     """The type of a part where there are handlers; the same class for the same names."""
-    chosen: Any = Literal[(*handlers, "worker")]
+    chosen: Any = Literal[(*handlers, _WORKER)]
     return pydantic.create_model("Part", __base__=_Part, task=(str, ...), handler=(chosen, ...))

@@ -19,6 +19,7 @@ from treadle.compiler.module import AnyModule, AnyOp, Module, NamedOp, Predict
 from treadle.compiler.schema import type_of
 from treadle.compiler.signature import Signature, Slot
 from treadle.modules.counting import product, total
+from treadle.modules.describing import summary
 from treadle.modules.fields import about, free_name
 from treadle.modules.ops import acted
 
@@ -61,9 +62,8 @@ def _tool(value: Any) -> Any:
         said = f"its arguments {', '.join(untyped)} have no type" if untyped else "its name is no identifier"
         msg = f"{op.name!r} cannot be a tool: {said}. Write an op whose every argument has a type hint"
         raise ValueError(msg)
-    doc = (inspect.getdoc(op.function) or "").partition("\n\n")[0]
     takes = {name: Slot(name=name, annotation=op.takes[name]).schema for name in names}
-    return {"op": op, "description": " ".join(doc.split()), "takes": takes, "effects": op.effects}
+    return {"op": op, "description": summary(op.function), "takes": takes, "effects": op.effects}
 
 
 AnyTool = Annotated[Tool, pydantic.BeforeValidator(_tool)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import treadle.modules  # noqa: F401  what predictors name must be registered
 from tests.graph.strategies import SAMPLES, TYPES
@@ -21,30 +21,34 @@ from treadle.compiler.trace.trace import Trace
 from treadle.compiler.trace.tracer import Tracer
 from treadle.compiler.values import dump
 
-Schema = Mapping[str, Any]
-
 
 def reply(request: Request) -> JSON:
     """A valid reply that depends on everything in the request, its sample index included."""
     key = digest([request.key, request.sample])
-    return f"text {key[:6]}" if request.schema is None else _value(cast(Schema, request.schema), key, {})
+    return f"text {key[:6]}" if request.schema is None else valid_value(request.schema, key)
 
 
-def _value(schema: Schema, key: str, definitions: Schema) -> JSON:
+def valid_value(schema: Mapping[str, Any], key: str, *, count: int | None = None) -> JSON:
+    """A value that fits a schema, another one for another key; lists of ``count``, or of up to two."""
+    return _value(schema, key, {}, count)
+
+
+def _value(schema: Mapping[str, Any], key: str, definitions: Mapping[str, Any], count: int | None) -> JSON:
     definitions = schema.get("$defs", definitions)
     if "$ref" in schema:
-        return _value(definitions[schema["$ref"].rpartition("/")[2]], key, definitions)
+        return _value(definitions[schema["$ref"].rpartition("/")[2]], key, definitions, count)
     if "enum" in schema or "const" in schema:
         options: Sequence[JSON] = schema.get("enum", [schema.get("const")])
         return options[int(key, 16) % len(options)]
     if "anyOf" in schema:
-        return _value(schema["anyOf"][0], key, definitions)
+        return _value(schema["anyOf"][0], key, definitions, count)
     match schema.get("type"):
         case "object":
             members = schema.get("properties", {})
-            return {name: _value(part, digest([key, name]), definitions) for name, part in members.items()}
+            return {name: _value(part, digest([key, name]), definitions, count) for name, part in members.items()}
         case "array":
-            return [_value(schema["items"], digest([key, place]), definitions) for place in range(int(key, 16) % 3)]
+            places = range(int(key, 16) % 3 if count is None else count)
+            return [_value(schema["items"], digest([key, place]), definitions, count) for place in places]
         case "integer" | "number":
             return int(key, 16) % 10
         case "boolean":

@@ -47,24 +47,33 @@ def look_up(order: int, exact: bool) -> str:
 LOOK_UP = Op(name="look_up", function=look_up, takes={"order": int, "exact": bool}, returns=str)
 
 
-def any_module(depth: int = 2, *, smallest: bool = False) -> st.SearchStrategy[Module]:
+def any_served(depth: int = 2, *, smallest: bool = False) -> st.SearchStrategy[tuple[Module, Signature]]:
+    """Modules of every class, each with a signature it can serve: a label, or code."""
+    label = any_module(depth, smallest=smallest).map(lambda module: (module, LABEL))
+    return label | any_module(depth, smallest=smallest, code=True).map(lambda module: (module, CODE))
+
+
+def any_module(depth: int = 2, *, smallest: bool = False, code: bool = False) -> st.SearchStrategy[Module]:
     """Modules that can answer ``LABEL``; of every class but ``Execute``, which answers with code.
 
     Args:
         depth: How deep they nest.
         smallest: Only as often as need be, for tests that run them.
+        code: Modules that can answer ``CODE`` instead, ``Execute`` among them.
     """
     plain: st.SearchStrategy[Module] = st.sampled_from([Predict(), ChainOfThought(), ChainOfThought(brief=True)])
     if depth == 0:
         return plain
-    inner = any_module(depth - 1, smallest=smallest)
+    inner = any_module(depth - 1, smallest=smallest, code=code)
+    other = any_module(depth - 1, smallest=smallest)  # what is asked of a judge or a router is no code
 
     def upto(low: int, high: int) -> st.SearchStrategy[int]:
         return st.just(low) if smallest else st.integers(low, high)
 
     heat = st.none() | st.floats(0.1, 2.0)
-    keys = st.sampled_from(["treadle:value", "treadle:text"])
-    judge = inner | st.just("my_judge")
+    keys = st.just("treadle:text") if code else st.sampled_from(["treadle:value", "treadle:text"])
+    judge = other | st.just("my_judge")
+    executed = [st.builds(lambda i, r: Execute(i, rounds=r), inner, upto(1, 4))] if code else []
     helper = plain | st.builds(lambda i: Refine(i, rounds=1), plain)  # answers with text, which not all can
     critic = helper | st.just("my_critic")
     how = st.sampled_from(["majority", "verifier"])
@@ -74,24 +83,28 @@ def any_module(depth: int = 2, *, smallest: bool = False) -> st.SearchStrategy[M
     one = inner
     return st.one_of(
         plain,
+        *executed,
         st.builds(
             lambda i, n, h, k, j, t: Vote(i, n=n, how=h, key=k, judge=j, temperature=t),
             one, upto(2, 5), how, keys, judge, heat,
         ),
         st.builds(lambda i, n, j: Vote(i, n=n, how="self_agreement", judge=j), one, upto(2, 5), inner),
         st.builds(lambda i, n, j, t: BestOf(i, n=n, judge=j, temperature=t), one, upto(2, 15), judge, heat),
-        st.builds(lambda i, m, h, j: Panel(i, members=m, how=h, judge=j), one, st.just(("a", "b")), how, judge),
+        st.builds(
+            lambda i, m, h, k, j: Panel(i, members=m, how=h, key=k, judge=j),
+            one, st.just(("a", "b")), how, keys, judge,
+        ),
         st.builds(lambda i, c, r, s: Refine(i, critic=c, rounds=r, stop=s), one, critic, upto(1, 4), stop),
         st.builds(lambda i, r: ProgressiveHint(i, rounds=r), one, upto(1, 6)),
         st.builds(
-            lambda i, n, r, w, h, j: Debate(i, agents=n, rounds=r, reads=w, how=h, judge=j),
-            one, upto(2, 9), upto(0, 4), reads, how, judge,
+            lambda i, n, r, w, h, k, j: Debate(i, agents=n, rounds=r, reads=w, how=h, key=k, judge=j),
+            one, upto(2, 9), upto(0, 4), reads, how, keys, judge,
         ),
         st.builds(lambda i, s, r: Summarize(i, summarizer=s, rounds=r), one, helper, upto(1, 4)),
         st.builds(lambda i, k: KNNDemos(i, k=k), one, upto(1, 32)),
         st.builds(lambda i, c, r: Compute(i, coder=c, rounds=r), one, helper, upto(0, 4)),
-        st.builds(lambda a, b, r: Route(arms={"easy": a, "hard": b}, router=r), one, inner, inner),
-        st.builds(lambda i, t, n: Escalate(i, to=t, n=n), one, inner, upto(2, 9)),
+        st.builds(lambda a, b, r: Route(arms={"easy": a, "hard": b}, router=r), one, inner, other),
+        st.builds(lambda i, t, n, k: Escalate(i, to=t, n=n, key=k), one, inner, upto(2, 9), keys),
         st.builds(
             lambda i, s, w, h, n, o, d: Decompose(
                 i, splitter=s, worker=w, handlers={"counting": h, "other": "my_op"}, parts=n, order=o, depth=d

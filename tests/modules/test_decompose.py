@@ -1,14 +1,18 @@
 """Decompose and Plan."""
 
 import json
+from typing import Any
 
 import pytest
 
+import treadle
 from tests.modules.any_module import LABEL, TEXT, calls, lms
 from tests.modules.scripts import Script, run
 from treadle.compiler.errors import DeclarationError
 from treadle.compiler.graph.op import Op
-from treadle.modules import ChainOfThought, Decompose, Plan, Predict
+from treadle.compiler.module import module_from_json
+from treadle.compiler.prompt.demo import Demo
+from treadle.modules import BestOf, ChainOfThought, Decompose, Plan, Predict, Refine
 
 
 def texts(inputs: dict[str, str]) -> str:
@@ -61,6 +65,74 @@ def test_handlers_are_modules_or_functions() -> None:
     addresses = {node.address for node in lms(module.build(TEXT))}
     assert "decompose.thinker/chain_of_thought/predict" in addresses
     assert module.ops() == {"count": counting}
+
+
+@treadle.op
+def count(part: str) -> int:
+    """Counts letters.
+
+    All of them.
+    """
+    return len(part)
+
+
+@treadle.predict(ChainOfThought(brief=True))
+def quote(part: str) -> str:
+    """Quotes the law that applies."""
+    ...
+
+
+def test_the_splitter_is_told_what_handlers_are_for_and_so_are_they() -> None:
+    module = Decompose(handlers={"count": count, "law": quote, "poet": Predict()}, when={"worker": "All that is easy."})
+    splitter, law, poet, worker, _ = lms(module.build(TEXT))
+    assert splitter.signature.instruction.splitlines()[1:6] == [
+        "Say who does each part:",
+        "- count: Counts letters.",
+        "- law: Quotes the law that applies.",
+        "- poet",
+        "- worker: All that is easy.",
+    ]
+    assert "nothing else. Quotes the law that applies.\n" in law.signature.instruction
+    assert "nothing else.\n" in poet.signature.instruction
+    assert "nothing else. All that is easy.\n" in worker.signature.instruction
+    assert law.address == "decompose.law/chain_of_thought/predict"
+    assert module.handlers["law"] == ChainOfThought(brief=True)
+    again = module_from_json(json.loads(json.dumps(module.to_json())))
+    assert again == module
+    assert again.build(TEXT) == module.build(TEXT)
+
+
+@treadle.predict
+def judge(part: str, law: str) -> str:
+    """Judges."""
+    ...
+
+
+@treadle.predict(demos=[Demo(inputs={"part": "a"}, outputs={"taught": "b"})])
+def taught(part: str) -> str:
+    """Knows it already."""
+    ...
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"handlers": {"judge": judge}}, "'judge' cannot be the handler 'judge': a part is one text"),
+        ({"handlers": {"taught": taught}}, "'taught' has demos or an LM of its own"),
+        ({"handlers": {"worker": Predict()}}, "another name"),
+        ({"handlers": {"law": quote}, "when": {"poet": "rhymes"}}, "no handler poet; it has law, worker"),
+    ],
+)
+def test_what_cannot_handle_parts_is_refused(knobs: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        Decompose(**knobs)
+
+
+def test_a_predictor_is_no_judge_or_critic() -> None:
+    with pytest.raises(DeclarationError, match="is a predictor, and an op or a module belongs here"):
+        BestOf(judge=quote)
+    with pytest.raises(DeclarationError, match="is a predictor, and an op or a module belongs here"):
+        Refine(critic=quote)
 
 
 def test_parts_are_split_again_to_the_cap() -> None:

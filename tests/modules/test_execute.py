@@ -73,7 +73,7 @@ def test_a_program_answers() -> None:
     script = Script({"": "def solve(numbers, word):\n    return sum(numbers)"})
     assert run(Compute(), script, SUM, numbers=[1, 2, 3], word="x") == 6
     assert len(script.requests) == 1
-    assert "`solve(numbers, word)`" in script.requests[0].messages[0].content
+    assert "`solve(numbers: list[int], word: str) -> int`" in script.requests[0].messages[0].content
 
 
 def test_a_program_is_repaired_and_where_none_runs_the_step_answers() -> None:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 
 import treadle.modules
-from tests.modules.any_module import LABEL, SEVERAL, TEXT, any_module, calls, lms, one_of_each, signature_for
+from tests.modules.any_module import (
+    LABEL,
+    SEVERAL,
+    TEXT,
+    any_module,
+    any_served,
+    calls,
+    lms,
+    one_of_each,
+    signature_for,
+)
 from treadle.compiler.canonical import JSON, canonical
 from treadle.compiler.errors import ConfigurationError, DeclarationError, SignatureError
 from treadle.compiler.graph.check import check
@@ -31,24 +41,27 @@ def test_every_standard_module_is_covered_here() -> None:
     assert set(treadle.modules.__all__) == {"Module", *(type(module).__name__ for module in one_of_each())}
 
 
-@given(any_module())
-def test_json_keeps_the_class_and_the_knobs(module: Module) -> None:
+@given(any_served())
+def test_json_keeps_the_class_and_the_knobs(served: tuple[Module, Signature]) -> None:
+    module, signature = served
     data = module.to_json()
     again = module_from_json(data)
     assert again == module
     assert type(again) is type(module)
     assert again.to_json() == data
-    assert again.build(LABEL) == module.build(LABEL)
+    assert again.build(signature) == module.build(signature)
 
 
-@given(any_module())
-def test_the_call_formula_counts_the_graph(module: Module) -> None:
-    assert module.lm_calls() == calls(module.build(LABEL))
+@given(any_served())
+def test_the_call_formula_counts_the_graph(served: tuple[Module, Signature]) -> None:
+    module, signature = served
+    assert module.lm_calls() == calls(module.build(signature))
 
 
-@given(any_module())
-def test_purposes_are_unique_in_a_step(module: Module) -> None:
-    purposes = [node.purpose for node in lms(module.build(LABEL))]
+@given(any_served())
+def test_purposes_are_unique_in_a_step(served: tuple[Module, Signature]) -> None:
+    module, signature = served
+    purposes = [node.purpose for node in lms(module.build(signature))]
     assert len(set(purposes)) == len(purposes)
 
 
@@ -62,19 +75,21 @@ def test_every_knob_can_be_set_by_address(module: Module) -> None:
         assert {k.address: k.default for k in changed.knobs("triage")}[knob.address] == value
 
 
-@given(any_module())
-def test_graphs_are_legal_and_plain_data(module: Module) -> None:
-    graph = module.build(LABEL)
+@given(any_served())
+def test_graphs_are_legal_and_plain_data(served: tuple[Module, Signature]) -> None:
+    module, signature = served
+    graph = module.build(signature)
     check(graph)
     data = to_json(graph)
     assert canonical(to_json(from_json(data))) == canonical(data)
 
 
-@given(any_module())
-def test_every_inner_call_is_in_the_parameter_space(module: Module) -> None:
-    predictor = Predictor(signature=LABEL, module=module.to_json())
+@given(any_served())
+def test_every_inner_call_is_in_the_parameter_space(served: tuple[Module, Signature]) -> None:
+    module, signature = served
+    predictor = Predictor(signature=signature.with_name("triage"), module=module.to_json())
     found = {parameter.address for parameter in parameters_of("triage", predictor)}
-    for node in lms(module.build(LABEL)):
+    for node in lms(module.build(signature)):
         if node.address != "predict":
             assert {f"triage/{node.address}.instruction", f"triage/{node.address}.demos"} <= found
 
