@@ -37,6 +37,7 @@ class Contents:
         template: Id and hash of the chat template.
         provenance: Where it comes from.
         tunable: Numbers, choices, texts and code that search may change, by name.
+        reasons: Why it runs in host mode, with lines; known of a program, and not part of a file.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Contents:
     template: tuple[str, str]
     provenance: Provenance
     tunable: Mapping[str, Parameter] = dataclasses.field(default_factory=dict)
+    reasons: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def in_force(self, predictor: str) -> Predictor:
         """The predictor with what search has chosen for it."""
@@ -79,6 +81,6 @@ class Contents:
             GraphError: An edit does not fit the graph.
         """
         if self.graph is None:
-            msg = f"{self.name!r} runs as its Python function and has no graph"
-            raise ArtifactError(msg)
+            msg = f"{self.name!r} runs as its Python function (host mode) and has no graph"
+            raise ArtifactError("\n  ".join([msg, *self.reasons]))
         return edited(self.graph, self.candidate.values)

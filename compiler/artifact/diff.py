@@ -107,7 +107,8 @@ def _program(a: Contents, b: Contents) -> Iterator[Change]:
     for name in sorted({*a.tunable, *b.tunable}):
         yield from _tunable(name, a, b)
     yield from _flow(a, b)
-    yield from _change("", "model", _maybe(a.model), _maybe(b.model))
+    if a.model is not None and b.model is not None:  # one that is bound to none runs on whichever is in force
+        yield from _change("", "model", [a.model], [b.model])
     yield from _change("", "edits", edits.in_words(a.candidate.values), edits.in_words(b.candidate.values))
     if a.template != b.template:
         yield Change(subject="", what="chat template", lines=(f"- {a.template[0]}", f"+ {b.template[0]}"))
@@ -151,12 +152,22 @@ def _flow(a: Contents, b: Contents) -> Iterator[Change]:
 
 def fields_in_words(signature: Signature) -> list[str]:
     """The fields as a function would declare them, outputs behind an arrow."""
+    return [*inputs_in_words(signature), *(f"→ {output}" for output in outputs_in_words(signature))]
 
-    def shown(slot: Slot, arrow: str) -> str:
-        default = "" if slot.required else f" = {line(json.dumps(slot.dump(slot.default)), 40)}"
-        return f"{arrow}{slot.name}: {type_name(slot.annotation)}{default}"
 
-    return [*(shown(slot, "") for slot in signature.inputs), *(shown(slot, "→ ") for slot in signature.outputs)]
+def inputs_in_words(signature: Signature) -> list[str]:
+    """The inputs as a function would declare them."""
+    return [_field(slot) for slot in signature.inputs]
+
+
+def outputs_in_words(signature: Signature) -> list[str]:
+    """The outputs as a function would declare them."""
+    return [_field(slot) for slot in signature.outputs]
+
+
+def _field(slot: Slot) -> str:
+    default = "" if slot.required else f" = {line(json.dumps(slot.dump(slot.default)), 40)}"
+    return f"{slot.name}: {type_name(slot.annotation)}{default}"
 
 
 # --- one predictor ---------------------------------------------------------------------------------------------------

@@ -120,6 +120,7 @@ def contents_of(program: Program[..., Any]) -> Contents:
         template=(TEMPLATE_ID, template_hash()),
         provenance=_provenance(program),
         tunable={found.address[1:]: found for found in parameters_in(list(program.ops.values()))},
+        reasons=tuple(map(str, program.capture.reasons)),
     )
     lms = _lms(program)
     models = {name: _decoding(lms.get(name)) for name in sorted(model_names(contents))}

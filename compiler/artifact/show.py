@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from treadle.compiler.artifact import edits
 from treadle.compiler.artifact.contents import Contents
-from treadle.compiler.artifact.diff import demo_in_words, fields_in_words, in_words, tunable_kind, tunable_rows, wrapped
+from treadle.compiler.artifact.diff import (
+    demo_in_words,
+    in_words,
+    inputs_in_words,
+    outputs_in_words,
+    tunable_kind,
+    tunable_rows,
+    wrapped,
+)
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.escape import plain
 from treadle.compiler.graph import nodes
@@ -14,6 +22,7 @@ from treadle.compiler.graph.bind import bind
 from treadle.compiler.lm.protocol import Message
 from treadle.compiler.module import module_of
 from treadle.compiler.prompt.render import render
+from treadle.compiler.signature import Signature
 
 
 def described(contents: Contents) -> str:
@@ -22,13 +31,13 @@ def described(contents: Contents) -> str:
 
 
 def _rows(contents: Contents) -> Iterator[str]:
-    fields = ", ".join(fields_in_words(contents.signature))
-    yield f"{contents.name}: {fields}"
+    yield _signature(contents.name, contents.signature)
     if contents.graph is None:
         yield "runs as its Python function (host mode)"
+        yield from (f"  {reason}" for reason in contents.reasons)
     else:
         yield ""
-        yield from (f"  {row}" for row in outline(contents.graph))
+        yield from (f"  {row}" for row in outline(contents.edited_graph()))
         made = edits.in_words(contents.candidate.values)
         yield from ["", *(f"  edited: {row}" for row in made)] if made else []
     for name in contents.all_predictors:
@@ -43,9 +52,14 @@ def _rows(contents: Contents) -> Iterator[str]:
     yield from _provenance(contents)
 
 
+def _signature(name: str, signature: Signature) -> str:
+    inputs, output = inputs_in_words(signature), outputs_in_words(signature)
+    return f"{name}({', '.join(inputs)}) → {', '.join(output)}"
+
+
 def _predictor(name: str, contents: Contents) -> Iterator[str]:
     predictor = contents.in_force(name)
-    yield f"{name}: {', '.join(fields_in_words(predictor.signature))}"
+    yield _signature(name, predictor.signature)
     yield f"  answered by {in_words(module_of(name, predictor, contents.candidate.values))}"
     edges = sorted(edge for edge in contents.candidate.values if edge.startswith(f"{name}.from_"))
     for address in edges:

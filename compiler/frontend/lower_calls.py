@@ -202,6 +202,23 @@ def _gather(low: Lowering, tree: ast.Call, *, awaited: bool) -> Code:
     return low.expr(made)
 
 
+def gathered_in_parts(low: Lowering, tree: ast.expr) -> ast.expr:
+    """``await asyncio.gather(x, y)`` as the list it gives, written out, so that each part keeps its own type."""
+    match tree:
+        case ast.Await(value=ast.Call(func=called, args=[_, _, *_] as parts, keywords=[])):
+            if any(isinstance(part, ast.Starred) for part in parts) or not _is_gather(low, called):
+                return tree
+            return ast.copy_location(ast.List(elts=[_awaited_part(part) for part in parts], ctx=ast.Load()), tree)
+    return tree
+
+
+def _is_gather(low: Lowering, called: ast.expr) -> bool:
+    try:
+        return is_gather(callee(low, called))
+    except NotStatic:
+        return False
+
+
 def _awaited_part(part: ast.expr) -> ast.expr:
     """An argument of ``gather`` as what awaiting it gives."""
     if isinstance(part, ast.Starred):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from treadle.compiler.frontend.branches import branch
 from treadle.compiler.frontend.code import Code, const
 from treadle.compiler.frontend.invoke import lower_raise
+from treadle.compiler.frontend.lower_calls import gathered_in_parts
 from treadle.compiler.frontend.lower_loops import lower_for
 from treadle.compiler.frontend.lowering import Lowering, Statement
 from treadle.compiler.frontend.mutation import augment, change, is_change
@@ -22,7 +23,7 @@ Names = frozenset[str]
 
 
 def _assign(low: Lowering, tree: ast.Assign, live: Names) -> None:
-    if len(tree.targets) == 1 and assign_in_parts(low, tree.targets[0], tree.value):
+    if len(tree.targets) == 1 and assign_in_parts(low, tree.targets[0], gathered_in_parts(low, tree.value)):
         return
     if len(tree.targets) == 1 and isinstance(tree.targets[0], ast.Subscript):
         assign(low, tree.targets[0], low.expr(tree.value), tree)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
 
 from treadle.compiler.annotations import type_name
-from treadle.compiler.canonical import JSON
 from treadle.compiler.escape import line
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.nodes import Graph, Node, Ref
 from treadle.compiler.graph.op import LIBRARY_PREFIX
 from treadle.compiler.graph.rewrite import module_in_words
+from treadle.compiler.graph.wording import Words, literal, worded
 
 WIDEST = 32
 """Most characters of a line."""
+_CONSTANT = 16  # characters of a constant
+_DEPTH = 4  # how deep an expression is shown
+_HIDDEN = Words("…")
 
 Lines = tuple[str, ...]
 
@@ -34,44 +35,52 @@ def arms(node: Node) -> Lines:
     return ("if so", "otherwise") if isinstance(node, nodes.Branch) else ("",) * len(node.regions)
 
 
-def _names(graph: Graph) -> dict[Ref, str]:
-    """A word for every value, to be used in the captions of what reads it."""
-    names: dict[Ref, str] = {}
+def _names(graph: Graph) -> dict[Ref, Words]:
+    """Words for every value, to be used in the captions of what reads it."""
+    names: dict[Ref, Words] = {}
     for _, node in graph.walk():
         name = _name(node, names)
         names.update(dict.fromkeys(node.results, name))
         for region in node.regions:
             rest = [argument.ref for argument in region.arguments]
-            names.update(dict.fromkeys(rest[:1], "item"))
+            names.update(dict.fromkeys(rest[:1], Words("item")))
             carried = node.carried if isinstance(node, nodes.Loop) else ()
-            names.update({ref: names.get(first, "value") for ref, first in zip(rest[1:], carried, strict=False)})
+            names.update({ref: _carried(names.get(first)) for ref, first in zip(rest[1:], carried, strict=False)})
     return names
 
 
-def _name(node: Node, names: Mapping[Ref, str]) -> str:
+def _carried(first: Words | None) -> Words:
+    """What a loop carries is called as what it starts with, if that has a name."""
+    return first if first is not None and first.text.isidentifier() else Words("kept")
+
+
+def _name(node: Node, names: Mapping[Ref, Words]) -> Words:
     match node:
         case nodes.Input():
-            return node.slot.name
+            return Words(node.slot.name)
         case nodes.Step():
-            return node.name
+            return Words(node.name)
         case nodes.Op():
-            return f"{node.op.removeprefix(LIBRARY_PREFIX)}(…)"
+            return Words(f"{node.op.removeprefix(LIBRARY_PREFIX)}(…)")
         case nodes.Const():
-            return line(json.dumps(node.value, ensure_ascii=False), 16)
+            return Words(line(literal(node.value, 1), _CONSTANT))
         case nodes.Expr():
-            return in_words(node.expression, [names.get(ref, "…") for ref in node.inputs])
+            return worded(node.expression, [names.get(ref, _HIDDEN) for ref in node.inputs], _DEPTH)
         case nodes.LM():
-            return node.purpose or node.signature.name
+            return Words(node.purpose or node.signature.name)
         case _:
-            return {"map": "list", "replicate": "samples"}.get(node.kind, "value")
+            return Words({"map": "list", "replicate": "samples"}.get(node.kind, "value"))
 
 
-def _caption(graph: Graph, node: Node, names: Mapping[Ref, str]) -> Sequence[str]:
+def _caption(graph: Graph, node: Node, names: Mapping[Ref, Words]) -> Sequence[str]:
+    def of(ref: Ref | None) -> str:
+        return names.get(ref, _HIDDEN).text if ref is not None else ""
+
     match node:
         case nodes.Input():
             return node.slot.name, type_name(node.types[0])
         case nodes.Output():
-            return "result", names.get(node.value, "")
+            return "result", of(node.value)
         case nodes.Step():
             return _step(graph, node)
         case nodes.Op():
@@ -80,16 +89,16 @@ def _caption(graph: Graph, node: Node, names: Mapping[Ref, str]) -> Sequence[str
         case nodes.LM():
             return node.purpose or node.signature.name, _end(node.address), f"→ {type_name(node.types[0])}"
         case nodes.Const() | nodes.Expr():
-            return (_name(node, names),)
+            return (_name(node, names).text,)
         case nodes.Map():
-            return f"for each item of {names.get(node.items, '…')}", _at_most("at once", node.bound)
+            return f"for each item of {of(node.items)}", _at_most("at once", node.bound)
         case nodes.Loop():
-            of = "" if node.items is None else f" item of {names.get(node.items, '…')}"
-            return f"for each{of or ' turn'}", _at_most("one after another", node.bound)
+            each = "turn" if node.items is None else f"item of {of(node.items)}"
+            return f"for each {each}", _at_most("one after another", node.bound)
         case nodes.Replicate():
             return f"{node.count} samples", "at once"
         case nodes.Branch():
-            return (f"if {names.get(node.condition, '…')}",)
+            return (f"if {of(node.condition)}",)
 
 
 def _step(graph: Graph, node: nodes.Step) -> Sequence[str]:
@@ -106,83 +115,3 @@ def _end(address: str) -> str:
 
 def _at_most(how: str, bound: int | None) -> str:
     return f"{how}, unbounded" if bound is None else f"{how}, at most {bound}"
-
-
-# --- expressions -----------------------------------------------------------------------------------------------------
-
-
-def in_words(expression: JSON, names: Sequence[str], depth: int = 3) -> str:
-    """An expression as Python would write it, with ``…`` for what is too deep to show.
-
-    >>> in_words(["compare", ["attr", ["arg", 0], "team"], "==", ["const", "billing"]], ["ticket"])
-    "ticket.team == 'billing'"
-    """
-    if not isinstance(expression, list | tuple) or not expression or depth < 0:
-        return "…"
-    form = _FORMS.get(str(expression[0]), _hidden)
-    try:
-        return form(list(expression[1:]), lambda inner: in_words(inner, names, depth - 1), names)
-    except (IndexError, TypeError, ValueError):  # a form with other parts: the drawing shows less, and is drawn
-        return "…"
-
-
-_Show = Callable[[JSON], str]
-_Parts = list[JSON]
-
-
-def _hidden(parts: _Parts, show: _Show, names: Sequence[str]) -> str:
-    return "…"
-
-
-def _argument(parts: _Parts, _: _Show, names: Sequence[str]) -> str:
-    return names[cast(int, parts[0])]
-
-
-def _call(parts: _Parts, show: _Show, _: Sequence[str]) -> str:
-    return f"{parts[0]}({', '.join(map(show, cast(_Parts, parts[1])))})"
-
-
-def _method(parts: _Parts, show: _Show, _: Sequence[str]) -> str:
-    return f"{show(parts[0])}.{parts[1]}({', '.join(map(show, cast(_Parts, parts[2])))})"
-
-
-def _listed(brackets: str) -> Callable[[_Parts, _Show, Sequence[str]], str]:
-    return lambda parts, show, _: f"{brackets[0]}{', '.join(map(show, parts))}{brackets[1]}"
-
-
-def _joined(word: str) -> Callable[[_Parts, _Show, Sequence[str]], str]:
-    return lambda parts, show, _: f" {word} ".join(map(show, parts))
-
-
-def _text(parts: _Parts, show: _Show, _: Sequence[str]) -> str:
-    shown = [part if isinstance(part, str) else f"{{{show(cast(_Parts, part)[1])}}}" for part in parts]
-    return f'"{"".join(shown)}"'
-
-
-def _compare(parts: _Parts, show: _Show, _: Sequence[str]) -> str:
-    return " ".join(str(part) if index % 2 else show(part) for index, part in enumerate(parts))
-
-
-_FORMS: Mapping[str, Callable[[_Parts, _Show, Sequence[str]], str]] = {
-    "arg": _argument,
-    "var": lambda parts, show, names: "it",
-    "const": lambda parts, show, names: repr(parts[0]),
-    "list": _listed("[]"),
-    "tuple": _listed("()"),
-    "set": _listed("{}"),
-    "dict": lambda parts, show, names: "{…}",
-    "text": _text,
-    "attr": lambda parts, show, names: f"{show(parts[0])}.{parts[1]}",
-    "item": lambda parts, show, names: f"{show(parts[0])}[{show(parts[1])}]",
-    "unary": lambda parts, show, names: f"{parts[0]} {show(parts[1])}",
-    "binary": lambda parts, show, names: f"{show(parts[1])} {parts[0]} {show(parts[2])}",
-    "inplace": lambda parts, show, names: f"{show(parts[1])} {parts[0]} {show(parts[2])}",
-    "compare": _compare,
-    "and": _joined("and"),
-    "or": _joined("or"),
-    "if": lambda parts, show, names: f"{show(parts[1])} if {show(parts[0])} else {show(parts[2])}",
-    "call": _call,
-    "method": _method,
-    "changed": _method,
-    "unpack": lambda parts, show, names: show(parts[1]),
-}

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import treadle
+
 from tests.artifact.programs import TUNED, graph, predictors, program_of, tuned
 from tests.test_escape import HOSTILE
 from treadle.compiler.artifact.codec import decode
@@ -14,6 +16,7 @@ from treadle.compiler.artifact.emit import contents_of, dumps
 from treadle.compiler.artifact.load import loads
 from treadle.compiler.artifact.outline import outline
 from treadle.compiler.artifact.show import described
+from treadle.compiler.errors import ArtifactError
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.graph.build import GraphBuilder
 from treadle.compiler.graph.parameters import Candidate
@@ -27,10 +30,6 @@ def diff(a: Program[..., Any], b: Program[..., Any]) -> Diff:
 
 
 TEXT = """\
-the program
-  model
-    + offline
-
 reply
   temperature
     - 0.5
@@ -114,7 +113,7 @@ def test_modules_in_words(module: Predict | Vote, words: str) -> None:
 
 def test_a_program_shown() -> None:
     text = described(contents_of(tuned()))
-    assert text.startswith("support: ticket: str, → support: Reply")
+    assert text.startswith("support(ticket: str) → support: Reply")
     for part in (
         "  triage = triage(ticket=ticket)",
         "  → reply",
@@ -142,12 +141,63 @@ def test_regions_in_words() -> None:
         "mapped = for each item of questions:",
         "  answer = answer(question=item)",
         "  → answer",
-        "chosen = if (n > 2):",
+        "chosen = if n > 2:",
         "  → mapped",
         "else:",
         "  → questions",
         "→ chosen",
     ]
+
+
+@treadle.predict
+def ask(question: str, notes: list[str]) -> str:
+    """Answer."""
+    ...
+
+
+LONG = ["a long note that nobody wants to see whole"] * 1000
+LONG_IN_WORDS = '["a long note that no…", "a long note that no…", "a long note that no…", …]'
+
+
+@treadle.program
+def told(question: str) -> str:
+    notes = [LONG[0]]
+    for word in question.split():
+        answer = ask(word, notes)
+        if not answer:
+            break
+        notes.append(f"{word}: {answer}")
+    return ask(question, notes + LONG)
+
+
+def test_a_loop_in_words() -> None:
+    assert told.graph is not None
+    assert outline(told.graph) == [
+        f"for each item of question.split(), one after another, with kept = [{LONG_IN_WORDS}[0]]:",
+        "  ask = ask(question=item, notes=kept)",
+        "  chosen, chosen′2 = if not ask:",
+        '    → "break", kept',
+        "  else:",
+        '    → "", (kept after append(f"{item}: {ask}"))',
+        "  kept = chosen′2",
+        '  stop if chosen == "break"',
+        f"ask#2 = ask(question=question, notes=kept + {LONG_IN_WORDS})",
+        "→ ask#2",
+    ]
+
+
+def test_why_a_program_runs_as_its_function_is_shown() -> None:
+    @treadle.program
+    def tried(question: str) -> str:
+        try:
+            return ask(question, [])
+        except ValueError:
+            return ""
+
+    text = described(contents_of(tried))
+    assert "runs as its Python function (host mode)\n  line " in text
+    with pytest.raises(ArtifactError, match="has no graph\n  line "):
+        contents_of(tried).edited_graph()
 
 
 def test_edits_of_who_reads_what_are_said_as_a_person_would() -> None:

@@ -444,6 +444,25 @@ def test_asyncio_gather_and_coroutines_with_names() -> None:
     assert same(kept, words=["a", "b"]) == ["<1>", "<2>", "<a>", "<b>", "<4>", "<5>"]
 
 
+class Parcel(pydantic.BaseModel):
+    carrier: str
+
+
+@treadle.predict
+async def aparcel(text: str) -> Parcel:
+    """Find the parcel."""
+    ...
+
+
+def test_what_is_gathered_into_names_keeps_each_its_own_type() -> None:
+    @treadle.program
+    async def both(text: str) -> str:
+        parcel, answer = await asyncio.gather(aparcel(text), aask(text))
+        return f"{parcel.carrier}: {answer.upper()}"
+
+    assert both.capture == "graph", str(both.capture)
+
+
 # --- identity --------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.graph.drawings import GOLDEN, hostile
 from tests.graph.strategies import graphs
 from treadle.compiler.graph.build import GraphBuilder
-from treadle.compiler.graph.captions import arms, captions, in_words
+from treadle.compiler.graph.captions import arms, captions
 from treadle.compiler.graph.layers import MOST_IN_A_ROW, layers
 from treadle.compiler.graph.layout import Box, Label, Line, layout, text_width
 from treadle.compiler.graph.nodes import Graph, NodeId
@@ -143,32 +143,7 @@ def test_captions_say_what_runs() -> None:
     regions = [captions(digest)[node.id] for _, node in digest.walk() if node.regions]
     assert regions == [
         ("for each item of split", "at once, at most 20"),
-        ("if grade == 'poor'",),
+        ('if grade == "poor"',),
         ("for each turn", "one after another, at most 3"),
     ]
     assert [arms(node) for _, node in digest.walk() if node.regions] == [("",), ("if so", "otherwise"), ("",)]
-
-
-@pytest.mark.parametrize(
-    ("expression", "said"),
-    [
-        (["arg", 0], "x"),
-        (["item", ["arg", 0], ["const", 3]], "x[3]"),
-        (["unary", "not", ["arg", 0]], "not x"),
-        (["binary", "+", ["arg", 0], ["const", 1]], "x + 1"),
-        (["and", ["arg", 0], ["arg", 1]], "x and y"),
-        (["if", ["arg", 0], ["const", "a"], ["const", None]], "'a' if x else None"),
-        (["call", "len", [["arg", 0]], {}], "len(x)"),
-        (["method", ["arg", 0], "upper", [], {}], "x.upper()"),
-        (["list", ["arg", 0], ["tuple", ["arg", 1]]], "[x, (y)]"),
-        (["dict", [["const", "a"], ["arg", 0]]], "{…}"),
-        (["each", "list", ["var", 0], ["_", ["arg", 0], []]], "…"),
-        (["arg", 9], "…"),
-        (["call"], "…"),
-        ("arg", "…"),
-        ([], "…"),
-        (["unary", "-", ["unary", "-", ["unary", "-", ["unary", "-", ["arg", 0]]]]], "- - - - …"),
-    ],
-)
-def test_expressions_in_words(expression: list[object], said: str) -> None:
-    assert in_words(expression, ["x", "y"]) == said  # type: ignore[arg-type]

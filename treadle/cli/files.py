@@ -142,11 +142,7 @@ def graph(program: str, form: str, out: str | None) -> None:
       treadle graph app.py:support --out support.svg
       treadle graph support.json --format mermaid
     """  # noqa: D301  \b is click's mark for lines to leave as they are
-    contents = arguments.contents_of(program)
-    if contents.graph is None:
-        msg = f"{contents.name!r} runs as its Python function (host mode): there is no graph to draw"
-        raise ConfigurationError(msg)
-    drawn = contents.edited_graph()
+    drawn = arguments.contents_of(program).edited_graph()
     if form == "svg":
         from treadle.compiler.graph.svg import svg
 
