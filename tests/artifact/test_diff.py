@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import treadle
-
 from tests.artifact.programs import TUNED, graph, predictors, program_of, tuned
 from tests.test_escape import HOSTILE
 from treadle.compiler.artifact.codec import decode
