@@ -282,7 +282,7 @@ class _Planner:
     def _map(self, node: nodes.Map, layout: Layout, index: int) -> tuple[Action, _Facts]:
         items = layout.read(node.items)
         body, facts = self._region(node.body, layout)
-        return RunMap(**_common(node, layout, index), items=items, body=body), facts | _CALL
+        return RunMap(**_common(node, layout, index), items=items, body=body, bound=node.bound), facts | _CALL
 
     def _replicate(self, node: nodes.Replicate, layout: Layout, index: int) -> tuple[Action, _Facts]:
         body, facts = self._region(node.body, layout)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from treadle.compiler.errors import GraphError
 from treadle.compiler.runtime.block import Action, Block, Frame, Overlap
 from treadle.compiler.runtime.scope import Scope
 from treadle.compiler.trace.tracer import Each, Origin, Record
@@ -95,9 +96,11 @@ class RunMap(_Turns):
 
     Attributes:
         items: Slot of the list.
+        bound: The most elements it may have; ``None`` where that is not stated.
     """
 
     items: int
+    bound: int | None
 
     kind: ClassVar[str] = "map"
 
@@ -110,7 +113,7 @@ class RunMap(_Turns):
         return frame.origin((self.items,))
 
     async def _enter(self, frame: Frame, scope: Scope, record: Record | None) -> None:
-        items = frame.values[self.items]
+        items = within(self.bound, frame.values[self.items], self.kind)
         turns: list[Frame] = []
         if self._overlaps(scope):
             failure = _each(items, lambda element: turns.append(self._turn(frame, element, len(turns))))
@@ -128,6 +131,19 @@ class RunMap(_Turns):
         if frame.origins is not None:
             origins = [_element(frame.origins[self.items], index)]
         return self.body.enter((element,), frame, origins)
+
+
+def within(bound: int | None, items: Iterable[Any], kind: str) -> Iterable[Any]:
+    """``items``, of which there may be no more than ``bound``: what is said of a graph's cost holds for every run."""
+    return items if bound is None else _counted(bound, items, kind)
+
+
+def _counted(bound: int, items: Iterable[Any], kind: str) -> Iterator[Any]:
+    for number, element in enumerate(items):
+        if number >= bound:
+            msg = f"a {kind} is stated to have {bound} elements at most and gets more: the graph says what it is not"
+            raise GraphError(msg, rule=9)
+        yield element
 
 
 def _each(items: Iterable[Any], take: Any) -> Exception | None:
@@ -218,7 +234,7 @@ class Repeat(RegionAction):
         carried: Slots of the first carried values.
         body: What each turn does.
         stops: Whether its last result ends the loop.
-        bound: The most turns where there is no list.
+        bound: The most turns; ``None`` where a list says it.
     """
 
     items: int | None
@@ -253,7 +269,9 @@ class Repeat(RegionAction):
         self._finish(frame, record, turns, carried, origins)
 
     def _elements(self, frame: Frame) -> Iterator[Any]:
-        return iter(range(self.bound or 0) if self.items is None else frame.values[self.items])
+        if self.items is None:
+            return iter(range(self.bound or 0))
+        return iter(within(self.bound, frame.values[self.items], self.kind))
 
     def _element(self, frame: Frame, turn: int) -> Origin:
         if self.items is None or frame.origins is None:

@@ -76,11 +76,13 @@ class Ran:
 
     Attributes:
         outcome: The value as JSON, or the exception's name.
+        failed: Whether it raised; then it may have called more than the function would have.
         calls: LM calls, by request key, sorted.
         trace: What happened.
     """
 
     outcome: JSON
+    failed: bool
     calls: tuple[str, ...]
     trace: Trace
 
@@ -104,8 +106,9 @@ def run(graph: Graph, *, stagger: int = 0) -> Ran:
     lm = Scripted(answer, temperature=0.5)
     session = Session(lm=lm, lms=dict.fromkeys(("small", "other"), lm), tracer=tracer)
     inputs = {node.slot.name: node.slot.read(SAMPLES[TYPES.index(node.slot.annotation)]) for node in graph.inputs}
+    failed = False
     try:
         outcome: JSON = dump(asyncio.run(run_graph(graph, OPS, inputs, session)))
     except Exception as error:
-        outcome = type(error).__name__
-    return Ran(outcome, tuple(sorted(asked)), tracer.traces[0])
+        outcome, failed = type(error).__name__, True
+    return Ran(outcome, failed, tuple(sorted(asked)), tracer.traces[0])

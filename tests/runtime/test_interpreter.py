@@ -12,6 +12,7 @@ import treadle.modules  # noqa: F401  registers the modules that candidates name
 from tests.runtime.sketch import Sketch, echo, field, run, table
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, GraphError, InputError
+from treadle.compiler.graph.build import GraphBuilder, Value
 from treadle.compiler.graph.nodes import Graph, Predictor, Ref
 from treadle.compiler.graph.op import Op
 from treadle.compiler.graph.parameters import Candidate
@@ -362,6 +363,32 @@ def test_what_iterating_a_maps_list_raises_stands_behind_the_items_before() -> N
             run(graph, ops, bad="bad")
         with pytest.raises(Boom, match=r"^iteration"):
             run(graph, ops, bad="fine")
+
+
+@pytest.mark.parametrize("kind", ["map", "loop"])
+def test_no_more_elements_are_taken_than_a_graph_states(kind: str) -> None:
+    calls: list[str] = []
+
+    def note(x: str) -> str:
+        calls.append(x)
+        return x
+
+    def graph(bound: int) -> Graph:
+        g = GraphBuilder("program", from_string("xs: list[str] -> answer"))
+
+        def body(item: Value, *_: Value) -> Value:
+            return g.call("note", {"0": item})
+
+        xs = g.inputs["xs"]
+        made = g.map(xs, body, bound=bound) if kind == "map" else g.loop([g.const("")], body, items=xs, bound=bound)
+        return g.finish(made[0])
+
+    assert run(graph(2), table(note), xs=["a", "b"]) == (["a", "b"] if kind == "map" else "b")
+    calls.clear()
+    with pytest.raises(GraphError, match=f"a {kind} is stated to have 2 elements at most and gets more") as caught:
+        run(graph(2), table(note), xs=["a", "b", "c", "d"])
+    assert caught.value.rule == 9
+    assert calls == ["a", "b"]
 
 
 def test_something_that_is_no_list_fails_as_in_python() -> None:
