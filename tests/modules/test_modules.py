@@ -269,6 +269,24 @@ def test_tuned_text_survives_a_swap_of_the_module() -> None:
     assert calls(expand_step("triage", step(ChainOfThought()), swapped)) == 5
 
 
+@pytest.mark.parametrize("module", one_of_each(), ids=lambda module: str(module.name))
+def test_swapped_away_and_back_a_step_is_as_it_was(module: Module) -> None:
+    signature = signature_for(module).with_name("s")
+    demo: JSON = {"inputs": {}, "outputs": {signature.outputs[0].name: "x"}}
+    inner = next(node.address for node in lms(module.build(signature)))
+    tuned: dict[str, JSON] = {"s.instruction": "Tuned.", "s.demos": [demo]}
+    if inner != "predict":
+        tuned[f"s/{inner}.instruction"] = "Inner."
+    before = Predictor(signature=signature, module=module.to_json())
+    away = expand_step("s", before, {**tuned, "s.module": ChainOfThought().to_json()})
+    assert [(node.signature.instruction, len(node.demos)) for node in lms(away)] == [
+        ("Inner." if inner == "chain_of_thought/predict" else "Tuned.", 1)
+    ]
+    back = expand_step("s", before, {**tuned, "s.module": module.to_json()})
+    assert back == expand_step("s", before, tuned)
+    assert "Inner." in {node.signature.instruction for node in lms(back)} or inner == "predict"
+
+
 def test_an_inner_calls_own_entry_comes_first() -> None:
     values = {
         "triage.instruction": "Step.",

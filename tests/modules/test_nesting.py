@@ -1,6 +1,7 @@
 """Modules nested at random, as they run: within their bounds whatever the LM says, and equal where they must be."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.graph.stubs import valid_value
 from tests.modules.any_module import LABEL, LOOK_UP, any_module, any_served
 from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.errors import ReplyError
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import Op
 from treadle.compiler.lm.protocol import Request
@@ -94,6 +96,22 @@ def test_no_run_makes_more_calls_than_the_module_says(served: tuple[Module, Sign
 @few
 def test_a_run_does_not_depend_on_which_reply_comes_first(served: tuple[Module, Signature]) -> None:
     assert run(*served, by_sample) == run(*served, by_sample, stagger=1) == run(*served, by_sample, stagger=2)
+
+
+@given(any_served(smallest=True))
+@few
+def test_an_lm_that_never_says_what_is_asked_ends_a_run(served: tuple[Module, Signature]) -> None:
+    module, signature = served
+    most, asked = module.lm_calls(), []
+
+    def nonsense(request: Request) -> JSON:
+        asked.append(request)
+        return {"nobody": "asked for this"}
+
+    assert most is not None
+    with contextlib.suppress(ReplyError):  # text is whatever comes, so that a step of texts alone goes on
+        run(module, signature, nonsense)
+    assert 1 <= len(asked) <= 2 * most
 
 
 # --- what must not change an answer, where equal prompts get equal replies -----------------------------------------
