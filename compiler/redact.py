@@ -40,18 +40,18 @@ _UNDERSCORED = re.compile(
 _GOOGLE = re.compile(r"(?P<keep>)\bAIza[\w-]{30,}", re.ASCII)
 _AMAZON = re.compile(r"(?P<keep>)\bA[KS]IA[0-9A-Z]{16}\b")
 
-# A pattern is tried where its character and one of its words occur: looking for these costs a hundredth of trying it.
-# The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length that words do not have.
+# A pattern is tried where its character and one of its words occur, in small letters: looking for these costs a hundredth
+# of trying it. The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length words do not have.
 _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
-    ("", ("bearer", "Bearer", "BEARER"), _BEARER),
-    ("", ("uthorization", "UTHORIZATION"), _BASIC),
-    ("", ("pi-key", "pi_key", "piKey", "pikey", "pi-Key", "PI_KEY", "PI-KEY"), _HEADER),
-    ("=", ("key=", "token=", "secret=", "sig=", "signature=", "Key=", "Token=", "KEY="), _QUERY),
+    ("", ("bearer",), _BEARER),
+    ("", ("authorization",), _BASIC),
+    ("", ("api-key", "api_key", "apikey"), _HEADER),
+    ("=", ("key=", "token=", "secret=", "sig=", "signature="), _QUERY),
     ("@", ("://",), _PASSWORD),
     ("-", ("sk-", "rk-", "xai-", "nvapi-", "pplx-"), _DASHED),
     ("_", ("sk_", "rk_", "hf_", "r8_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"), _UNDERSCORED),
-    ("A", ("AIza",), _GOOGLE),
-    ("I", ("AKIA", "ASIA"), _AMAZON),
+    ("", ("aiza",), _GOOGLE),
+    ("", ("akia", "asia"), _AMAZON),
 )
 
 _registered: set[str] = set()
@@ -102,10 +102,11 @@ def redact(text: str) -> str:
     for needle in _needles:
         if needle in text:
             text = text.replace(needle, REDACTED)
+    small = text.lower()
     for character, words, pattern in _PATTERNS:
-        if character in text:
+        if character in small:
             for word in words:
-                if word in text:
+                if word in small:
                     text = pattern.sub(_REPLACEMENT, text)
                     break
     return text

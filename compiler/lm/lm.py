@@ -5,7 +5,7 @@ An ``LM`` says what to ask; its provider sends. Making one opens no connection a
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -219,10 +219,19 @@ class LM:
     def _finish(self, completion: Completion, seconds: float) -> Completion:
         text, repaired = repair(completion.text)
         cost = completion.cost
+        if cost is not None and not 0.0 <= cost < math.inf:  # a provider that reports nonsense
+            cost = None
         if completion.usage is not None and (self._price is not None or cost is None):
             cost = self.cost(completion.usage)
-        return dataclasses.replace(
-            completion, text=text, repaired=f"{completion.repaired} {repaired}".strip(), cost=cost, seconds=seconds
+        return Completion(
+            text=text,
+            usage=completion.usage,
+            finish_reason=completion.finish_reason,
+            model=completion.model,
+            repaired=f"{completion.repaired} {repaired}".strip(),
+            cost=cost,
+            seconds=seconds,
+            cached=completion.cached,
         )
 
     def limiter(self) -> Limiter:

@@ -1,7 +1,8 @@
 """The books of the attempts: written before one is sent, settled after, so that a crash cannot lose one.
 
-An attempt whose row was committed and never settled was in flight when the process died: it may have been sent and
-billed, and counts at its worst case for ever.
+They are a log: one row for all that was sent and settled within a tick of the event loop. An attempt that was committed
+and never settled was in flight when the process died: it may have been sent and billed, and counts at its worst case
+for ever.
 """
 
 from __future__ import annotations
@@ -37,17 +38,40 @@ class Recovered:
 
 
 def recover(store: Store) -> Recovered:
-    """Add up the attempts of earlier runs. A damaged row counts as one call."""
-    spent, attempts, lost = NOTHING, 0, 0
-    for _, row in store.scan("attempts"):
-        attempts += 1
-        if row is None:
-            spent += Amount(calls=1)
-            continue
-        body = cast("dict[str, JSON]", row)
-        spent += Amount.from_json(body["amount"])
-        lost += not body["settled"]
-    return Recovered(spent=spent, attempts=attempts, lost=lost)
+    """Add up the attempts of earlier runs. Of a damaged row only its key is known: what it says was sent is a call."""
+    spent, attempts = NOTHING, 0
+    flying: dict[tuple[str, int], Amount] = {}
+    for key, row in store.scan("attempts"):
+        run, _, numbers = key.partition("-")
+        sent, settled = _read(numbers, row)
+        attempts += len(sent)
+        flying.update({(run, number): amount for number, amount in sent.items()})
+        for number, amount in settled.items():
+            flying.pop((run, number), None)
+            spent += amount
+    for amount in flying.values():
+        spent += amount
+    return Recovered(spent=spent, attempts=attempts, lost=len(flying))
+
+
+def _read(numbers: str, row: JSON) -> tuple[dict[int, Amount], dict[int, Amount]]:
+    """What a row says was sent, at its worst case, and what was settled, at what it used."""
+    if row is None:
+        first, _, count = numbers.rpartition("-")[2].partition("+")
+        if not (first.isdecimal() and count.isdecimal()):  # the key is damaged too
+            return {-1: Amount(calls=1)}, {}
+        return {int(first) + further: Amount(calls=1) for further in range(int(count))}, {}
+    body = cast("dict[str, list[list[JSON]]]", row)
+    sent = {cast(int, number): Amount.from_json(amount) for number, _, _, *amount in body["sent"]}
+    return sent, {cast(int, number): Amount.from_json(amount) for number, *amount in body["settled"]}
+
+
+class _Tick:
+    """What was sent and settled within one tick."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[JSON]] = []
+        self.settled: list[list[JSON]] = []
 
 
 class Attempts:
@@ -72,6 +96,8 @@ class Attempts:
         self._search = search
         self._run = run
         self._events = events
+        self._rows = 0
+        self._tick: _Tick | None = None
 
     def open(self, lm: LM, worst: Amount, role: str, check: Callable[[], None]) -> _Call:
         """The books of one call.
@@ -84,28 +110,42 @@ class Attempts:
         """
         return _Call(self, lm, worst, role, check)
 
-    async def enter(self, worst: Amount, role: str, lm: LM) -> str:
-        """Reserve room for an attempt and commit its row; returns the row's key.
+    async def enter(self, worst: Amount, role: str, lm: LM) -> int:
+        """Reserve room for an attempt and commit that it will be sent; returns its number.
 
         Raises:
             StudyError: There is no room, or the commit failed.
         """
         await self.ledger.reserve(worst, self._reserve_is_gone)
         self.sent += 1
-        key = f"{self._run:06d}-{self.sent:09d}"
+        number = self.sent
         try:
-            row: dict[str, JSON] = {"role": role, "model": lm.model, "amount": worst.to_json(), "settled": False}
-            await self._store.put("attempts", key, row)
+            self._now().sent.append([number, role, lm.model, *worst.to_json()])
+            await self._store.committed()
         except BaseException:
-            self.leave(key, worst, NOTHING, role, lm)
+            self.leave(number, worst, NOTHING)
             raise
-        return key
+        return number
 
-    def leave(self, key: str, worst: Amount, actual: Amount, role: str, lm: LM) -> None:
-        """Settle an attempt; its row is committed with this tick."""
+    def leave(self, number: int, worst: Amount, actual: Amount) -> None:
+        """Settle an attempt; that is committed with this tick."""
         self.ledger.settle(worst, actual)
-        row: dict[str, JSON] = {"role": role, "model": lm.model, "amount": actual.to_json(), "settled": True}
-        self._store.write("attempts", key, row)
+        self._now().settled.append([number, *actual.to_json()])
+
+    def _now(self) -> _Tick:
+        """What this tick's row will say."""
+        if self._tick is None:
+            self._store.write_last("attempts", self._row)
+            self._tick = _Tick()
+        return self._tick
+
+    def _row(self) -> tuple[str, JSON]:
+        """The tick's row. Its key says which attempts were sent: the first one's number, and how many."""
+        tick, self._tick = self._now(), None
+        self._rows += 1
+        first = self.sent - len(tick.sent) + 1
+        key = f"{self._run:06d}-{self._rows:09d}-{first}+{len(tick.sent)}"
+        return key, {"sent": tick.sent, "settled": tick.settled}
 
     def note_missing_usage(self, lm: LM) -> None:
         """A reply did not say its usage: under a cap on tokens or dollars it counts at its worst case."""
@@ -145,16 +185,16 @@ class _Call:
         self._worst = worst
         self._role = role
         self._check = check
-        self._key = ""
+        self._number = 0
 
     async def before(self, number: int) -> None:
         """Reserve and commit."""
         self._check()
-        self._key = await self._attempts.enter(self._worst, self._role, self._lm)
+        self._number = await self._attempts.enter(self._worst, self._role, self._lm)
 
     def after(self, number: int, outcome: Completion | BaseException) -> None:
         """Settle."""
         if isinstance(outcome, Completion) and outcome.usage is None:
             self._attempts.note_missing_usage(self._lm)
         actual = used(outcome, self._worst)
-        self._attempts.leave(self._key, self._worst, actual, self._role, self._lm)
+        self._attempts.leave(self._number, self._worst, actual)

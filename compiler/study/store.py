@@ -11,7 +11,7 @@ replies     what an LM answered, or how it refused for good, by the request's ke
 cells       what a candidate did on an example: score, feedback, failure, charges
 traces      the trace of a cell, where traces were asked for
 effects     what ops with effects gave in a run of a cell, by their number in it
-attempts    every attempt at a call: written before it is sent, settled after
+attempts    every attempt at a call, written before it is sent, settled after: a row for all of a tick
 journal     what the search asked for, in order
 stops       decisions a rerun must repeat although it could not make them again: time limits, batches that were cut
 ==========  ===========================================================================================================
@@ -30,6 +30,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
+
+import pydantic_core
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, StudyError
@@ -70,6 +72,7 @@ class Store:
         self.mode: Mode = mode
         self._warn = warn
         self._pending: list[Row] = []
+        self._last: list[tuple[Table, Callable[[], tuple[str, JSON]]]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._scheduled = False
         self._failure: StudyError | None = None
@@ -116,7 +119,7 @@ class Store:
         if not isinstance(body, bytes) or mark != _mark(table, key, body):
             self._warn(f"a stored row of {table} ({key[:40]}) is damaged and is not used")
             return None
-        return cast(JSON, json.loads(body))
+        return _read(body)
 
     def write(self, table: Table, key: str, body: JSON) -> JSON:
         """Queue a row for this tick's commit and return its body without keys: the same object where it has none.
@@ -125,14 +128,26 @@ class Store:
             StudyError: An earlier commit failed.
             ValueError: The body holds a number JSON cannot.
         """
-        if self._failure is not None:
-            raise self._failure
+        self._schedule()
         body, text = clean(body)
         self._pending.append((table, key, text))
+        return body
+
+    def write_last(self, table: Table, row: Callable[[], tuple[str, JSON]]) -> None:
+        """Have ``row`` called at the end of this tick for the key and body of a row of all that came up in it.
+
+        Raises:
+            StudyError: An earlier commit failed.
+        """
+        self._schedule()
+        self._last.append((table, row))
+
+    def _schedule(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
-        return body
 
     async def put(self, table: Table, key: str, body: JSON) -> JSON:
         """``write``, and wait for the commit.
@@ -150,7 +165,7 @@ class Store:
         Raises:
             StudyError: The commit failed.
         """
-        if self._pending:
+        if self._scheduled:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             await waiter
@@ -167,6 +182,10 @@ class Store:
             raise self._explained(error) from None
 
     def _flush(self) -> None:
+        for table, row in self._last:
+            key, body = row()
+            self._pending.append((table, key, clean(body)[1]))
+        self._last.clear()
         rows, waiting = self._pending, self._waiting
         self._pending, self._waiting, self._scheduled = [], [], False
         try:
@@ -211,6 +230,13 @@ class Store:
         """Commit what is queued and close the file; a second call does nothing."""
         self._flush()
         self._connection.close()
+
+
+def _read(body: bytes) -> JSON:
+    try:
+        return cast(JSON, pydantic_core.from_json(body))
+    except ValueError:  # a lone surrogate
+        return cast(JSON, json.loads(body))
 
 
 def _mark(table: str, key: str, body: bytes) -> bytes:

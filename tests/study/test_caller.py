@@ -24,7 +24,7 @@ from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Completion, Message, Request
 from treadle.compiler.lm.retry import RetryPolicy
 from treadle.compiler.redact import Secret
-from treadle.compiler.study.attempts import Attempts, recover
+from treadle.compiler.study.attempts import Attempts, Recovered, recover
 from treadle.compiler.study.budget import NOTHING, Amount, Budget, Caps
 from treadle.compiler.study.caller import Scope, StudyCaller
 from treadle.compiler.study.events import Event, Events
@@ -295,23 +295,58 @@ def test_the_row_of_an_attempt_is_committed_before_it_is_sent() -> None:
 
 def test_attempts_lost_in_a_crash_count_at_their_worst_case(tmp_path: Path) -> None:
     async def main() -> None:
-        store = Store(tmp_path)
-        for number, settled in enumerate((True, False, False)):
-            row: JSON = {"role": "task", "model": "m", "amount": [1, 100, None], "settled": settled}
-            await store.put("attempts", str(number), row)
-        store.close()
+        desk = Desk(store=Store(tmp_path))
+        lm = Provider().lm()
+        worst = Amount(1, 100, None)
+        numbers = await asyncio.gather(*[desk.attempts.enter(worst, "task", lm) for _ in range(3)])
+        desk.attempts.leave(numbers[1], worst, Amount(1, 40, 0.5))
+        desk.store.close()
 
     run(main)
     again = Store(tmp_path)
     found = recover(again)
     again.close()
-    assert (found.spent, found.attempts, found.lost) == (Amount(3, 300, None), 3, 2)
+    assert (found.spent, found.attempts, found.lost) == (Amount(3, 240, None), 3, 2)
 
 
-def test_a_damaged_row_counts_as_a_call() -> None:
+def test_of_a_damaged_row_every_attempt_counts_as_a_call_until_it_is_settled() -> None:
+    async def main() -> None:
+        desk = Desk(store=Store(None, warn=lambda text: None))
+        lm = Provider().lm()
+        worst = Amount(1, 100, 0.0)
+        numbers = await asyncio.gather(*[desk.attempts.enter(worst, "task", lm) for _ in range(3)])
+        desk.store._connection.execute("UPDATE attempts SET body = 'x'")
+        assert recover(desk.store) == Recovered(spent=Amount(calls=3), attempts=3, lost=3)
+        desk.attempts.leave(numbers[2], worst, Amount(1, 40, 0.0))
+        await desk.store.committed()
+        assert recover(desk.store) == Recovered(spent=Amount(3, 40, 0.0), attempts=3, lost=2)
+
+    run(main)
+
+
+def test_a_row_that_is_damaged_with_its_key_counts_as_a_call() -> None:
     store = Store(None, warn=lambda text: None)
     store._connection.execute("INSERT INTO attempts VALUES ('1', 'x', x'00')")
     assert recover(store).spent == Amount(calls=1)
+
+
+def test_what_was_sent_and_settled_in_a_tick_is_one_row() -> None:
+    written: list[list[str]] = []
+
+    class Watched(Store):
+        def _commit(self, rows: Sequence[Row]) -> None:
+            super()._commit(rows)
+            written.append([table for table, _, _ in rows])
+
+    async def main() -> None:
+        desk = Desk(store=Watched(None), concurrency=50)
+        lm = Provider(scramble=1).lm()
+        await asyncio.gather(*[desk.scope()(lm, ask(lm, str(number))) for number in range(50)])
+        assert all(tables.count("attempts") <= 1 for tables in written)
+        assert sum(tables.count("replies") for tables in written) == 50
+        assert recover(desk.store) == Recovered(spent=desk.attempts.ledger.spent, attempts=50, lost=0)
+
+    run(main)
 
 
 def test_an_unknown_price_under_a_cap_on_dollars_is_refused_with_the_line_that_fixes_it() -> None:

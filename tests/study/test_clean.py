@@ -26,9 +26,14 @@ def test_what_is_cleaned_is_what_is_read_back_and_holds_no_key(value: JSON) -> N
     assert (body is value) == (redact_json(value) is value)
     assert json.loads(text) == body
     assert list(json.loads(text)) == list(body) if isinstance(body, dict) else True
-    assert text.isascii()
+    assert text.encode()
 
 
 def test_a_number_json_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="Out of range"):
         clean({"score": float("nan")})
+
+
+def test_a_lone_surrogate_is_escaped_and_the_word_nan_is_no_number() -> None:
+    body: JSON = {"reply": "half \ud800", "word": "NaN and Infinity"}
+    assert clean(body) == (body, '{"reply":"half \\ud800","word":"NaN and Infinity"}')
