@@ -40,8 +40,9 @@ _UNDERSCORED = re.compile(
 _GOOGLE = re.compile(r"(?P<keep>)\bAIza[\w-]{30,}", re.ASCII)
 _AMAZON = re.compile(r"(?P<keep>)\bA[KS]IA[0-9A-Z]{16}\b")
 
-# A pattern is tried where its character and one of its words occur, in small letters: looking for these costs a hundredth
-# of trying it. The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length words do not have.
+# A pattern is tried where its character and one of its words occur, in small letters: looking for these costs a
+# hundredth of trying it. The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length that
+# words do not have.
 _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ("", ("bearer",), _BEARER),
     ("", ("authorization",), _BASIC),

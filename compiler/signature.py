@@ -245,9 +245,8 @@ class Signature:
             msg = f"{self.name}() takes {len(self.inputs)} inputs ({self.takes()}) but {len(args)} were given"
             raise InputError(msg)
         named = {slot.name: value for slot, value in zip(self.inputs, args, strict=False)}
-        known = {slot.name for slot in self.inputs}
         for name, value in kwargs.items():
-            if name not in known:
+            if name not in self._input_names:
                 msg = f"{self.name}() has no input {name!r}; it takes {self.takes()}"
                 raise InputError(msg)
             if name in named:
@@ -255,6 +254,10 @@ class Signature:
                 raise InputError(msg)
             named[name] = value
         return named
+
+    @cached_property
+    def _input_names(self) -> frozenset[str]:
+        return frozenset(slot.name for slot in self.inputs)
 
     def takes(self) -> str:
         """The inputs as a person would list them: ``ticket: str, policies: list[str]``."""

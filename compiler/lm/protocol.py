@@ -7,11 +7,13 @@ A provider has one method, ``async complete(request) -> completion``, makes one 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from treadle.compiler.canonical import JSON, digest
+from treadle.compiler.canonical import JSON, canonical, digest
 
 if TYPE_CHECKING:
     from treadle.compiler.lm.lm import LM
@@ -52,8 +54,18 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """Identity of the request in a store: everything that decides the reply, and nothing else."""
-        return digest(self.to_json(), length=32)
+        """Identity of the request in a store: everything that decides the reply, and nothing else.
+
+        It is ``digest(self.to_json(), length=32)``. The text of each message is kept, since most of a prompt is the
+        same in the next request.
+        """
+        text = (
+            f'{{"endpoint":{canonical(self.endpoint)},"max_tokens":{self.max_tokens},'
+            f'"messages":[{",".join([_canonical_message(message) for message in self.messages])}],'
+            f'"model":{canonical(self.model)},"sample":{canonical(self.sample)},"schema":{_or_null(self.schema)},'
+            f'"temperature":{_or_null(self.temperature)}}}'
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def seed(self) -> int:
@@ -71,6 +83,15 @@ class Request:
             "max_tokens": self.max_tokens,
             "sample": self.sample,
         }
+
+
+@functools.lru_cache(maxsize=512)
+def _canonical_message(message: Message) -> str:
+    return canonical([message.role, message.content])
+
+
+def _or_null(value: JSON) -> str:
+    return "null" if value is None else canonical(value)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

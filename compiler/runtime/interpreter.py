@@ -145,12 +145,13 @@ class _HostCall:
 
     def _plan(self, session: Session) -> RunStep:
         sources = tuple(source for source, _ in self.context)
-        ops, values, name = _with_stubs(self.ops, session), session.candidate.values, self.name
+        values, name = session.candidate.values, self.name
 
         def make(temperature: Temperature) -> RunStep:
-            return plan_step(name, self.predictor, sources, ops, values, temperature)
+            return plan_step(name, self.predictor, sources, _with_stubs(self.ops, session), values, temperature)
 
-        step = _step_plans.get(self.predictor, (name, sources, *_op_ids(ops)), session, make)
+        key = (name, sources, *_op_ids(self.ops), *_op_ids(session.stubs))
+        step = _step_plans.get(self.predictor, key, session, make)
         return step if self.site == name else dataclasses.replace(step, name=self.site)
 
 
@@ -214,13 +215,14 @@ _step_plans: _Plans[RunStep] = _Plans()
 
 
 def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
-    known, values = _with_stubs(ops, session), session.candidate.values
+    values = session.candidate.values
 
     def make(temperature: Temperature) -> Plan:
+        known = _with_stubs(ops, session)
         tuned = {name: tuned_op(op, values, session.executor) for name, op in known.items()}
         return plan_graph(_rewired(graph, values), tuned, values, temperature)
 
-    return _graph_plans.get(graph, (id(session.executor), *_op_ids(known)), session, make)
+    return _graph_plans.get(graph, (id(session.executor), *_op_ids(ops), *_op_ids(session.stubs)), session, make)
 
 
 def _rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:
@@ -247,4 +249,4 @@ def _with_stubs(ops: Mapping[str, Op], session: Session) -> Mapping[str, Op]:
 
 def _op_ids(ops: Mapping[str, Op]) -> tuple[Hashable, ...]:
     """What tells one table of ops from another; the plan keeps the ops alive, so no id is used twice."""
-    return tuple((name, id(op)) for name, op in sorted(ops.items()))
+    return (*ops, *map(id, ops.values()))

@@ -104,12 +104,12 @@ class Session:
         """
         return Session(
             lm=self.lm or outer.lm,
-            lms={**outer.lms, **self.lms},
-            bound={**outer.bound, **self.bound},
+            lms={**outer.lms, **self.lms} if outer.lms else self.lms,
+            bound={**outer.bound, **self.bound} if outer.bound else self.bound,
             caller=outer.caller if self.caller is direct else self.caller,
             tracer=self.tracer,
             candidate=_merged(self.candidate, outer.candidate),
-            stubs={**self.stubs, **outer.stubs},
+            stubs={**self.stubs, **outer.stubs} if self.stubs else outer.stubs,
             executor=outer.executor if self.executor is DEFAULT else self.executor,
             in_order=self.in_order or outer.in_order,
         )

@@ -34,10 +34,14 @@ class Amount:
     usd: float | None = 0.0
 
     def __add__(self, other: Amount) -> Amount:
+        if other is NOTHING or self is NOTHING:  # most often: where nothing is capped
+            return self if other is NOTHING else other
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Amount(self.calls + other.calls, self.tokens + other.tokens, usd)
 
     def __sub__(self, other: Amount) -> Amount:
+        if other is NOTHING:
+            return self
         usd = None if self.usd is None or other.usd is None else self.usd - other.usd
         return Amount(self.calls - other.calls, self.tokens - other.tokens, usd)
 

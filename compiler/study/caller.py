@@ -136,8 +136,6 @@ class StudyCaller:
         """
         flight = self._flights.get(key)
         if flight is None:
-            if (known := self.stored(key)) is not None:  # it has come while this one waited for room
-                return known
             self.check()
             if self.store.mode == "replay":
                 msg = f"the reply to {request.sample or 'a call'!r} is not stored, and a replay sends nothing"
@@ -320,7 +318,8 @@ class Scope:
         room = stored.charge if stored else worst_case(lm, request, self._ledger.caps)
         await self._ledger.meter(self._hold, key, room)
         try:
-            reply = stored or await self._flown(lm, request, key, role)
+            # while this one waited for room another may have brought it
+            reply = stored or self._caller.stored(key) or await self._flown(lm, request, key, role)
         except BaseException:
             self._ledger.give_back(self._hold, key)
             raise

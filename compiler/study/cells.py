@@ -244,6 +244,8 @@ def _joined(row: Mapping[str, JSON], new: list[Charge]) -> list[Charge]:
 
 def _as_json(value: object) -> JSON:
     """A prediction as JSON; as text where it is nothing JSON can hold."""
+    if type(value) is str:
+        return value
     try:
         data = dump(value)
         canonical(data)

@@ -101,6 +101,8 @@ class Events:
 
     def emit(self, kind: str, **fields: JSON) -> None:
         """Tell one event."""
+        if self._file < 0 and self._listener is None:
+            return
         event = Event(kind=kind, fields=fields, seconds=time.monotonic() - self._start)
         with self._lock:
             self._append(event)

@@ -51,20 +51,47 @@ class Scoring:
             return await score(self._metric, arguments)
         task = asyncio.ensure_future(score(self._metric, arguments, place=self._place))
         try:
-            while True:
-                before = judge.made
-                done, _ = await asyncio.wait({task}, timeout=self._timeout)
-                if done:
-                    return task.result()
-                if judge.made == before and not judge.flying:
-                    break
+            if not await _Watch(task, judge, self._timeout).ended():
+                msg = (
+                    f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
+                    "metric_timeout= sets this"
+                )
+                raise MetricHung(msg)
+            return task.result()
         finally:
             task.cancel()
-        msg = (
-            f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
-            "metric_timeout= sets this"
-        )
-        raise MetricHung(msg)
+
+
+class _Watch:
+    """Waits for a metric's task as long as it does anything."""
+
+    def __init__(self, task: asyncio.Task[Score], judge: Judge, timeout: float) -> None:
+        self._judge = judge
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[bool] = self._loop.create_future()
+        task.add_done_callback(lambda _: self._end(done=True))
+        self._look_again()
+
+    async def ended(self) -> bool:
+        """Whether the task has ended; else it hangs."""
+        try:
+            return await self._ended
+        finally:
+            self._timer.cancel()
+
+    def _look_again(self) -> None:
+        self._timer = self._loop.call_later(self._timeout, self._look, self._judge.made)
+
+    def _look(self, made: int) -> None:
+        if self._judge.made == made and not self._judge.flying:
+            self._end(done=False)
+        else:
+            self._look_again()
+
+    def _end(self, *, done: bool) -> None:
+        if not self._ended.done():
+            self._ended.set_result(done)
 
 
 def _is_async(metric: Metric) -> bool:

@@ -78,6 +78,7 @@ class Store:
         self._failure: StudyError | None = None
         self._place = str(folder) if folder else "memory"
         self._connection = self._opened(folder)
+        self._filled = {table for table in get_args(Table) if self._has_rows(table)}  # of the others none need be asked
         self._connection.text_factory = bytes  # a damaged row may not be UTF-8: the checksum decides, not the decoder
 
     def _opened(self, folder: Path | None) -> sqlite3.Connection:
@@ -97,8 +98,13 @@ class Store:
         )
         return _open_file(folder / FILE)
 
+    def _has_rows(self, table: Table) -> bool:
+        return self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
+
     def get(self, table: Table, key: str) -> JSON:
         """The committed row, or ``None``. A row whose checksum is wrong is none, and is warned of."""
+        if table not in self._filled:
+            return None
         try:
             found = self._connection.execute(f"SELECT body, mark FROM {table} WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
@@ -178,6 +184,7 @@ class Store:
         """
         try:
             self._commit([("meta", key, clean(body)[1]) for key, body in rows.items()])
+            self._filled.add("meta")
         except sqlite3.Error as error:
             raise self._explained(error) from None
 
@@ -191,6 +198,7 @@ class Store:
         try:
             if rows:
                 self._commit(rows)
+                self._filled.update([table for table, _, _ in rows])
         except sqlite3.Error as error:
             self._failure = self._explained(error)
         for waiter in waiting:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, NoReturn, TextIO, cast, get_args
 
 from treadle.compiler.canonical import JSON
@@ -86,30 +87,28 @@ def _line(trace: Trace) -> str:
 
 def _span_to_json(span: Span) -> dict[str, JSON]:
     data: dict[str, JSON] = {"id": span.id, "parent": span.parent, "kind": span.kind, "name": span.name}
-    for name, default in _DEFAULTS:
-        value = getattr(span, name)
+    for (name, default, write), value in zip(_OPTIONAL, _values(span), strict=True):
         if value != default:
-            data[name] = _WRITERS[name](value) if name in _WRITERS else _same(value)
+            data[name] = value if write is None else write(value)
     return data
 
 
 _ALWAYS = ("id", "parent", "kind", "name")
 
-_DEFAULTS: tuple[tuple[str, object], ...] = tuple(
-    (field.name, {} if field.default is dataclasses.MISSING else field.default)
-    for field in dataclasses.fields(Span)
-    if field.name not in _ALWAYS
-)
-
-
-def _same(value: Any) -> JSON:
-    return list(value) if isinstance(value, tuple) else cast(JSON, value)
-
-
 _WRITERS: Mapping[str, Callable[[Any], JSON]] = {
     "messages": lambda messages: [[message.role, message.content] for message in messages],
     "usage": lambda usage: [usage.input_tokens, usage.output_tokens],
+    **dict.fromkeys(("indices", "sources", "controls", "repairs", "parameters"), list),
 }
+
+_OPTIONAL: tuple[tuple[str, object, Callable[[Any], JSON] | None], ...] = tuple(
+    (field.name, {} if field.default is dataclasses.MISSING else field.default, _WRITERS.get(field.name))
+    for field in dataclasses.fields(Span)
+    if field.name not in _ALWAYS
+)
+"""What is left out where it is the default: its name, the default, and how it is written where not as it is."""
+
+_values = attrgetter(*(name for name, _, _ in _OPTIONAL))
 
 
 def finite(value: JSON) -> JSON:

@@ -8,7 +8,6 @@ import pytest
 from tests.fake_clock import FakeClock
 from tests.fake_server import FakeServer, Fault
 from tests.study.world import IMPATIENT, Chain, Provider, candidate, study
-from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import (
     AuthenticationFailed,
     BudgetExhausted,
