@@ -197,10 +197,7 @@ def _macro(name: str) -> Callable[..., str]:
 
 @functools.cache
 def _template() -> Any:  # jinja2's module object: its macros are attributes by name
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import Environment, StrictUndefined
 
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     return environment.from_string(_template_text()).module

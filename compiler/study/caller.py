@@ -59,11 +59,23 @@ class Charge:
 
 
 class _Flight:
-    """A call on its way, and how many wait for it."""
+    """A call on its way, and those who wait for it."""
 
     def __init__(self, task: asyncio.Task[Reply]) -> None:
         self.task = task
-        self.waiting = 0
+        self.waiting: list[asyncio.Future[Reply]] = []
+
+    def landed(self) -> None:
+        """Tell those who wait what has come."""
+        for waiter in self.waiting:
+            if waiter.done():  # cancelled
+                continue
+            if self.task.cancelled():
+                waiter.set_exception(StudyError("the study was closed while the call was on its way"))
+            elif error := self.task.exception():
+                waiter.set_exception(error)
+            else:
+                waiter.set_result(self.task.result())
 
 
 class StudyCaller:
@@ -141,18 +153,16 @@ class StudyCaller:
                 msg = f"the reply to {request.sample or 'a call'!r} is not stored, and a replay sends nothing"
                 raise StudyError(msg)
             flight = self._launch(lm, request, key, role)
-        flight.waiting += 1
+        waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        flight.waiting.append(waiter)
         try:
-            return await asyncio.shield(flight.task)
+            return await waiter
         except asyncio.CancelledError:
-            if flight.task.cancelled() and _goes_on():
-                raise StudyError("the study was closed while the call was on its way") from None
-            raise
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():  # cancelled, and nobody else wants it
+            flight.waiting.remove(waiter)
+            if not flight.waiting and not flight.task.done():  # nobody else wants it
                 self._flights.pop(key, None)
                 flight.task.cancel()
+            raise
 
     def _launch(self, lm: LM, request: Request, key: str, role: str) -> _Flight:
         task = asyncio.get_running_loop().create_task(self._send(lm, request, key, role))
@@ -164,7 +174,8 @@ class StudyCaller:
             if self._flights.get(key) is flight:
                 del self._flights[key]
             if not done.cancelled():
-                done.exception()  # those who waited have it
+                done.exception()  # those who wait have it
+            flight.landed()
 
         task.add_done_callback(landed)
         return flight
@@ -212,12 +223,6 @@ class StudyCaller:
         for task in list(self._tasks):
             task.cancel()
         await self.drain()
-
-
-def _goes_on() -> bool:
-    """Whether the running task itself is not being cancelled."""
-    task = asyncio.current_task()
-    return task is not None and not task.cancelling()
 
 
 def _stopping(error: LMError) -> StudyError:

@@ -1,4 +1,4 @@
-"""Calling a metric where it can do no harm: off the event loop, and left behind if it hangs."""
+"""Calling a metric where it can do no harm: off the event loop, and given up if it hangs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class MetricHung(TreadleError, TimeoutError):
 class Scoring:
     """A metric, and how long it may take.
 
-    A metric that is a plain function runs in a thread, so that it may wait, and may call predictors; one that ships
-    with Treadle runs where it is.
+    A metric that is a plain function runs in a thread, so that it may wait, and may call predictors; if it hangs, the
+    thread is left behind. One that is async is cancelled then. One that ships with Treadle runs where it is.
 
     Args:
         metric: As users write it.
@@ -49,49 +49,45 @@ class Scoring:
         arguments = (example, prediction, trace) if self._takes_trace else (example, prediction)
         if self._ships:
             return await score(self._metric, arguments)
-        task = asyncio.ensure_future(score(self._metric, arguments, place=self._place))
         try:
-            if not await _Watch(task, judge, self._timeout).ended():
-                msg = (
-                    f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
-                    "metric_timeout= sets this"
-                )
-                raise MetricHung(msg)
-            return task.result()
-        finally:
-            task.cancel()
+            async with asyncio.timeout(None) as limit:
+                watch = _Watch(limit, judge, self._timeout)
+                try:
+                    return await score(self._metric, arguments, place=self._place)
+                finally:
+                    watch.end()
+        except TimeoutError:
+            if not limit.expired():  # the metric's own
+                raise
+        msg = (
+            f"metric {metric_name(self._metric)!r} gave no score within {self._timeout:g} s and was abandoned; "
+            "metric_timeout= sets this"
+        )
+        raise MetricHung(msg)
 
 
 class _Watch:
-    """Waits for a metric's task as long as it does anything."""
+    """Lets a limit expire once a metric has done nothing for so many seconds."""
 
-    def __init__(self, task: asyncio.Task[Score], judge: Judge, timeout: float) -> None:
+    def __init__(self, limit: asyncio.Timeout, judge: Judge, seconds: float) -> None:
+        self._limit = limit
         self._judge = judge
-        self._timeout = timeout
+        self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[bool] = self._loop.create_future()
-        task.add_done_callback(lambda _: self._end(done=True))
         self._look_again()
 
-    async def ended(self) -> bool:
-        """Whether the task has ended; else it hangs."""
-        try:
-            return await self._ended
-        finally:
-            self._timer.cancel()
-
     def _look_again(self) -> None:
-        self._timer = self._loop.call_later(self._timeout, self._look, self._judge.made)
+        self._timer = self._loop.call_later(self._seconds, self._look, self._judge.made)
 
     def _look(self, made: int) -> None:
         if self._judge.made == made and not self._judge.flying:
-            self._end(done=False)
+            self._limit.reschedule(self._loop.time())
         else:
             self._look_again()
 
-    def _end(self, *, done: bool) -> None:
-        if not self._ended.done():
-            self._ended.set_result(done)
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
 
 
 def _is_async(metric: Metric) -> bool:
