@@ -138,7 +138,7 @@ async def example(ask: Ask, shape: str, text: str) -> str:
 
 
 async def measured(client: str, shape: str, count: int, url: str, concurrency: int) -> dict[str, float]:
-    """``count`` examples, after a few others."""
+    """``count`` examples, after as many others as Treadle's side is warmed up with."""
     texts = [row["text"] for row in rows(count)]
     async with CLIENTS[client](url, concurrency) as unlimited:
         slots = asyncio.Semaphore(concurrency)
@@ -150,7 +150,7 @@ async def measured(client: str, shape: str, count: int, url: str, concurrency: i
         async def run(text: str) -> None:
             assert (await example(ask, shape, text)).startswith("ok")
 
-        await run("warm")
+        await asyncio.gather(*[run(row["text"]) for row in rows(16, tag="warm")])
         cpu, wall = time.process_time(), time.perf_counter()
         await asyncio.gather(*[run(text) for text in texts])
         calls = count * CALLS[shape]

@@ -3,8 +3,9 @@
 1,000 examples through one step, a chain of three, and four independent steps joined by a fifth, against a server that
 takes 50 ms with 64 calls at a time, and 200 ms with 256. Ideal is the time all calls need when every place is always
 taken: calls x latency / calls at a time. A side's share of it is ideal / wall, and what Treadle reaches is set beside
-the share of the hand-written aiohttp loop. Then one example alone of the four and one, written one after the other,
-beside its critical path of two calls.
+the share of the hand-written aiohttp loop, which makes the calls and nothing else. Treadle evaluates: it also reads the
+examples, keeps replies, charges and scores in a store in memory, and calls a metric in a thread. Then one example alone
+of the four and one, written one after the other, beside its critical path of two calls.
 
     python -m benchmarks.throughput [--quick] [--dspy PYTHON]
 """
