@@ -4,7 +4,8 @@
     python -m benchmarks.gate --quick   # 300
 
 Twenty candidates, all of them truly better than a start at 60 % by the gain, or equal to it; the best select score
-wins and is judged as ``compile`` judges it.
+wins and is judged as ``compile`` judges it. The worth of a pair is the plain variance of the mean difference over its
+true one; where it is below 1 the pairs are not independent, and each must count for less.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ def main() -> None:
     options = parser.parse_args()
     seeds = 300 if options.quick else options.seeds
     print(f"{seeds} searches a row, {CANDIDATES} candidates, start at {START:.0%}\n")
-    print("| examples | judged by | true gain | *better* | or *probably better* | bias of the difference, points |")
-    print("|---|---|---|---|---|---|")
+    heads = ("examples", "judged by", "true gain", "*better*", "or *probably better*", "bias of the difference, points")
+    print(f"| {' | '.join(heads)} | worth of a pair |")
+    print("|---|---|---|---|---|---|---|")
     for examples in SIZES:
         for gain in (0.0, 0.05, 0.1):
             found = calibrate(examples, gain, seeds)
             print(
                 f"| {examples} | {found.judged} | {100 * gain:+.0f} | {found.better:.1%} | {found.probably:.1%} | "
-                f"{100 * found.bias:+.2f} ± {100 * found.error:.2f} |",
+                f"{100 * found.bias:+.2f} ± {100 * found.error:.2f} | {found.worth:.2f} |",
                 flush=True,
             )
 

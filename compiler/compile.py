@@ -223,10 +223,11 @@ def _without_verdict(study: Study, expected: CostEstimate) -> Caps:
 def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
     start, splits = job.space.default(), job.splits
     table = study.table
+    if splits.cross_fitted:
+        between = finalists(table, start, splits)
+        return compare_cross_fitted(table, start, between, splits) if between else None
     if winner == start:
         return None
-    if splits.cross_fitted:
-        return compare_cross_fitted(table, start, finalists(table, start, splits), splits)
     judging = study.unsealed()
     judging.evaluate([start, winner], splits.confirm)
     return compare_on_confirm(table, start, winner, splits)

@@ -26,7 +26,8 @@ def plain(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(character if _shown(character) else _written_out(character) for character in text)
+    hidden = {ord(character): _written_out(character) for character in set(text) if not _shown(character)}
+    return text.translate(hidden) if hidden else text
 
 
 def line(text: str, limit: int = 0) -> str:

@@ -214,7 +214,9 @@ background:var(--warn-bg);color:var(--warn)}}
 overflow-wrap:anywhere}}
 .treadle figure{{margin:.6rem 0;overflow-x:auto}}
 .treadle svg.chart{{display:block;width:100%;min-width:33rem;max-width:60rem;height:auto}}
-.treadle svg.chart text{{fill:var(--muted);font-size:12px}}
+.treadle svg.small{{min-width:0;max-width:36rem}}
+.treadle svg.chart text{{fill:var(--muted);font-size:12px;paint-order:stroke;stroke:var(--bg);stroke-width:3px;\
+stroke-linejoin:round}}
 .treadle svg.chart .strong{{fill:var(--fg)}}
 .treadle svg.chart .axis{{stroke:var(--line);stroke-width:1;fill:none}}
 .treadle svg.chart .zero{{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}}

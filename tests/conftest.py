@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ settings.load_profile("treadle")
 
 # What a developer's shell may hold and a test must not see: our own default model, and any provider's key or address.
 _PRIVATE = re.compile(r"TREADLE_\w+|\w+_(API_KEY|ACCESS_KEY|API_TOKEN|API_BASE|BASE_URL)|(AWS|AZURE|HF|VERTEX\w*)_\w+")
+
+# A shell starts what it puts in the background with SIGINT ignored, and so would be what tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TOP_LEVEL_COPIES = ("compiler", "modules", "optimizers")
 

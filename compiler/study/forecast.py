@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from treadle.compiler.canonical import JSON, canonical
-from treadle.compiler.study.gate import smallest_gain
+from treadle.compiler.study.gate import smallest_gain, worth_of_a_pair
 from treadle.compiler.study.outcome import Outcome
+from treadle.compiler.study.report_words import dollars_between
 from treadle.compiler.study.splits import Splits
 from treadle.compiler.trace.trace import Trace
 
@@ -124,7 +125,7 @@ class CostEstimate:
     @property
     def smallest_gain(self) -> float:
         """The smallest true gain the examples can show, in score points (0 to 1)."""
-        return smallest_gain(self.splits.judged)
+        return smallest_gain(self.splits.judged * worth_of_a_pair(self.splits))
 
     def to_json(self) -> dict[str, JSON]:
         """The estimate as data."""
@@ -145,12 +146,11 @@ class CostEstimate:
     def __str__(self) -> str:
         """A few lines for a person."""
         low, high = self.tokens
-        dollars = "price unknown" if self.usd is None else f"${self.usd[0]:.2f} to ${self.usd[1]:.2f}"
         roles = ", ".join(f"{count:,} {role}" for role, count in self.calls.items() if count)
         most = "no bound on a run" if self.most_calls is None else f"at most {self.most_calls} a run"
         lines = [
             f"Compiling {self.program} with {self.optimizer}: about {self.total_calls:,} LM calls ({roles}), "
-            f"{low:,} to {high:,} tokens (without and with demos), {dollars}",
+            f"{low:,} to {high:,} tokens (without and with demos), {dollars_between(self.usd)}",
             f"  {self.per_run.calls:.3g} calls a run over {self.per_run.runs} real runs, {most}",
             f"  {_splits_in_words(self.splits)}",
             f"  {_gain_in_words(self.splits, self.smallest_gain)}",

@@ -3,6 +3,9 @@
 The comparison is paired, on examples the choice did not rest on. P is the probability that the winner is better: for
 0/1 scores the posterior of the share of wins among discordant pairs under Beta(1, 1), for other scores the Bayesian
 bootstrap of the mean paired difference (Rubin 1981).
+
+Where the choice is cross-fitted the pairs are not independent: each example also took part in the choices that judge
+the others, and the plain variance is too small (Bengio and Grandvalet 2004). So each pair counts for less there.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ Gate = Literal["probable", "strict", "report"]
 
 BETTER = 0.95
 PROBABLY_BETTER = 0.8
+CROSS_FITTED_WORTH = 0.7
+"""What a pair counts for where the choice is cross-fitted: the plain variance of the mean difference over its true one,
+as ``benchmarks.gate`` prints it for a response model. It depends little on the number of examples or candidates."""
 _DRAWS = 4000
 
 
@@ -86,14 +92,18 @@ def compare_cross_fitted(
         start: The input program.
         finalists: Candidates the choice is between, in the order they were tried.
         splits: Gives the folds.
+
+    It is given also where all folds together choose the input program: to leave it out then would make what is reported
+    too good on average. The verdict is *not shown* there.
     """
     choices = fold_choices(table, (start, *finalists), splits)
     winners = [table.outcomes(choices[example], [example])[0].value for example in splits.select]
     first = {outcome.example: outcome.value for outcome in table.outcomes(start, splits.select)}
     paired = Paired(tuple(after - first[example] for example, after in zip(splits.select, winners, strict=True)))
     best = table.best((start, *finalists), splits.select)
-    comparison = _comparison(paired, table, start, best, splits.select, splits)
-    return dataclasses.replace(comparison, winner=math.fsum(winners) / len(winners))
+    found = _comparison(paired, table, start, best, splits.select, splits)
+    verdict: Verdict = "not shown" if best == start and not splits.too_few else found.verdict
+    return dataclasses.replace(found, winner=math.fsum(winners) / len(winners), verdict=verdict)
 
 
 def fold_choices(table: ScoreTable, candidates: Sequence[Candidate], splits: Splits) -> dict[str, Candidate]:
@@ -108,8 +118,9 @@ def fold_choices(table: ScoreTable, candidates: Sequence[Candidate], splits: Spl
 def _comparison(
     paired: Paired, table: ScoreTable, start: Candidate, winner: Candidate, ids: Sequence[str], splits: Splits
 ) -> Comparison:
-    low, high = interval(paired.differences)
-    probability = probability_better(paired.differences)
+    worth = worth_of_a_pair(splits)
+    low, high = interval(paired.differences, worth=worth)
+    probability = probability_better(paired.differences, worth)
     return Comparison(
         verdict="too few examples" if splits.too_few else verdict(probability),
         probability=probability,
@@ -137,8 +148,17 @@ def verdict(probability: float) -> Verdict:
     return "probably better" if probability >= PROBABLY_BETTER else "not shown"
 
 
-def probability_better(differences: Sequence[float]) -> float:
+def worth_of_a_pair(splits: Splits) -> float:
+    """How many independent pairs one pair of the verdict counts for."""
+    return CROSS_FITTED_WORTH if splits.cross_fitted else 1.0
+
+
+def probability_better(differences: Sequence[float], worth: float = 1.0) -> float:
     """P that the true mean of ``differences`` is above 0; 0.5 where nothing differs.
+
+    Args:
+        differences: Paired differences of scores.
+        worth: How many independent pairs each counts for.
 
     >>> round(probability_better([1.0] * 9 + [-1.0]), 3)
     0.994
@@ -147,48 +167,62 @@ def probability_better(differences: Sequence[float]) -> float:
         return 0.5
     if all(difference in (-1.0, 0.0, 1.0) for difference in differences):
         wins, losses = differences.count(1.0), differences.count(-1.0)
-        return _beta_above_half(1 + wins, 1 + losses)
-    means = _bootstrap_means(differences)
+        return _beta_above_half(1 + worth * wins, 1 + worth * losses)
+    means = _bootstrap_means(differences, worth)
     return sum(mean > 0 for mean in means) / len(means)
 
 
-def _beta_above_half(a: int, b: int) -> float:
-    """P(X > 1/2) for X ~ Beta(a, b) with whole a and b: a binomial tail with n = a + b - 1."""
-    n = a + b - 1
-    return math.fsum(math.comb(n, k) for k in range(a)) / 2**n if n < 1000 else _normal_tail(a, b)
+def _beta_above_half(a: float, b: float) -> float:
+    """P(X > 1/2) for X ~ Beta(a, b)."""
+    return _beta_below_half(b, a) if a < b else 1 - _beta_below_half(a, b)
 
 
-def _normal_tail(a: int, b: int) -> float:
-    mean, total = a / (a + b), a + b
-    deviation = math.sqrt(mean * (1 - mean) / (total + 1))
-    return 0.5 * math.erfc((0.5 - mean) / deviation / math.sqrt(2))
+def _beta_below_half(a: float, b: float) -> float:
+    """P(X < 1/2) for X ~ Beta(a, b) with a at least b, by the power series of the incomplete beta function at 1/2."""
+    term = total = 1.0
+    k = 0
+    while term > 1e-17 * total:
+        term *= (a + b + k) / (2 * (a + 1 + k))
+        total += term
+        k += 1
+    return total / a * math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - (a + b) * math.log(2))
 
 
-def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+def interval(differences: Sequence[float], level: float = 0.95, *, worth: float = 1.0) -> tuple[float, float]:
     """The central interval of the mean of ``differences`` by the Bayesian bootstrap.
+
+    Args:
+        differences: Paired differences, or any numbers.
+        level: The probability inside.
+        worth: How many independent numbers each counts for.
 
     >>> interval([0.0, 0.0])
     (0.0, 0.0)
     """
     if not any(differences):
         return 0.0, 0.0
-    means = sorted(_bootstrap_means(differences))
+    means = sorted(_bootstrap_means(differences, worth))
     cut = round((1 - level) / 2 * len(means))
     return means[cut], means[-cut - 1]
 
 
-def _bootstrap_means(differences: Sequence[float]) -> list[float]:
-    """Draws of the mean under Dirichlet(1, …, 1) weights; the same draws for the same differences, always."""
+def _bootstrap_means(differences: Sequence[float], worth: float) -> list[float]:
+    """Draws of the mean under Dirichlet(worth, …, worth) weights; the same for the same differences, always."""
     import numpy
 
-    seed = int(digest([round(value, 9) for value in differences], length=8), 16)
-    weights = numpy.random.default_rng(seed).standard_exponential((_DRAWS, len(differences)))
+    rng = numpy.random.default_rng(int(digest([round(value, 9) for value in differences], length=8), 16))
+    shape = (_DRAWS, len(differences))
+    weights = rng.standard_exponential(shape) if worth == 1 else rng.standard_gamma(worth, shape)
     means = weights @ numpy.asarray(differences) / weights.sum(axis=1)
     return [float(mean) for mean in means]
 
 
-def smallest_gain(judged: int, share_discordant: float = 0.3) -> float:
+def smallest_gain(judged: float, share_discordant: float = 0.3) -> float:
     """The smallest true gain that comes out as *better* four times in five, in score points (0 to 1).
+
+    Args:
+        judged: Independent examples the verdict rests on.
+        share_discordant: Share of them on which the two programs differ.
 
     A normal approximation for 0/1 scores: with ``share_discordant`` of the pairs differing, the mean difference has the
     standard deviation sqrt(share) per pair; 1.645 for P ≥ 0.95 and 0.842 for the four in five.

@@ -153,14 +153,19 @@ def _dollars(outcomes: Sequence[Outcome]) -> float | None:
 
 
 def last_measured(history: History, ids: Sequence[str]) -> dict[str, int]:
-    """LM calls the study had been charged when each candidate was last measured on one of ``ids``, by its id."""
-    wanted = frozenset(ids)
-    return {
-        candidate: batch.total.calls
-        for batch in history.settled
-        for candidate, example in batch.cells
-        if example in wanted
-    }
+    """LM calls the study had been charged when each candidate was last measured on one of ``ids``, by its id.
+
+    Asking again for what has been measured is no measurement.
+    """
+    wanted, found = frozenset(ids), dict[str, int]()
+    seen: set[tuple[str, str]] = set()
+    for batch in history.settled:
+        for cell in batch.cells:
+            candidate, example = cell
+            if example in wanted and cell not in seen:
+                seen.add(cell)
+                found[candidate] = batch.total.calls
+    return found
 
 
 def groups(candidates: Sequence[Tried], kinds: Mapping[str, str]) -> tuple[Group, ...]:

@@ -1,6 +1,7 @@
 """The charts of a report, as SVG by hand: a title and a description for who cannot see them, colours from the page.
 
-Coordinates are in units of the view box, which is 760 wide and scales with the page.
+Coordinates are in units of the view box, which is 760 wide and scales with the page; that of the verdict is 480 wide
+and fits a telephone.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from treadle.compiler.study.report_curve import Point
 from treadle.compiler.study.report_importance import Effect
 from treadle.compiler.study.report_words import Scale
 
-WIDTH = 760.0
+WIDTH, SMALL = 760.0, 480.0
 _LEFT, _RIGHT = 62.0, 748.0
 _MOST_DOTS, _MOST_BARS, _MOST_EFFECTS = 600, 300, 20
 
 
-def _chart(title: str, description: str, height: float, parts: Sequence[Markup]) -> Markup:
+def _chart(title: str, description: str, height: float, parts: Sequence[Markup], width: float = WIDTH) -> Markup:
     drawn = element(
         "svg",
         element("title", title),
         element("desc", description),
         *parts,
-        class_="chart",
-        viewBox=f"0 0 {WIDTH:g} {height:g}",
+        class_="chart" if width == WIDTH else "chart small",
+        viewBox=f"0 0 {width:g} {height:g}",
         role="img",
         aria_label=f"{title}. {description}",
     )
@@ -71,22 +72,23 @@ def interval_chart(found: Comparison, scale: Scale) -> Markup:
     """The difference with its interval, against no difference."""
     low, high = min(found.low, 0.0), max(found.high, 0.0)
     pad = (high - low or 0.02) * 0.12
-    x = _onto(low - pad, high + pad, _LEFT, _RIGHT)
-    parts = [_line(_LEFT, 52, _RIGHT, 52, "axis")]
-    for value in ticks(low - pad, high + pad, 8):
+    left, right = 24.0, SMALL - 24.0
+    x = _onto(low - pad, high + pad, left, right)
+    parts = [_line(left, 52, right, 52, "axis")]
+    for value in ticks(low - pad, high + pad):
         parts += [_line(x(value), 52, x(value), 57, "axis"), _text(x(value), 72, scale.change(value), "middle")]
     parts += [
         _line(x(0.0), 10, x(0.0), 52, "zero"),
         _line(x(found.low), 32, x(found.high), 32, "span"),
         element("circle", cx=x(found.difference), cy=32.0, r=6.0, class_="mark"),
         _text(x(found.difference), 18, scale.difference(found.difference), "middle", "strong"),
-        _text(_RIGHT, 90, f"difference{scale.behind}; right of the dashed line is better", "end"),
-    ]  # fmt: skip
+        _text(right, 90, f"difference{scale.behind}; right of the dashed line is better", "end"),
+    ]
     description = (
         f"Difference {scale.difference(found.difference)}, 95 % interval {scale.change(found.low)} to "
         f"{scale.change(found.high)}; the dashed line is no difference."
     )
-    return _chart("The winner against the input program", description, 96, parts)
+    return _chart("The winner against the input program", description, 96, parts, SMALL)
 
 
 def differences_chart(differences: Sequence[float], scale: Scale) -> Markup:

@@ -6,7 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from treadle.compiler.artifact.diff import Change
-from treadle.compiler.html import Markup, details, element, figures, fragment, joined, page, section, table, told
+from treadle.compiler.html import (
+    Content,
+    Markup,
+    details,
+    element,
+    figures,
+    fragment,
+    joined,
+    page,
+    section,
+    table,
+    told,
+)
+from treadle.compiler.study.baselines import Baseline
 from treadle.compiler.study.gate import Comparison
 from treadle.compiler.study.report_charts import differences_chart, interval_chart
 from treadle.compiler.study.report_examples import Judged, split_up
@@ -44,6 +57,7 @@ class _Page(SearchPart):
         report = self.report
         yield from self.verdict()
         yield section("What changed", *self.changes())
+        yield section("What the search found", *self.findings())
         yield section(
             "Wins and losses", *self.examples(), note="Every example the verdict rests on; where the choice was "
             "cross-fitted, each is judged by what the other folds chose.",
@@ -125,6 +139,26 @@ class _Page(SearchPart):
         if len(change.lines) > self.limits.lines:
             rows.append(element("span", f"… and {len(change.lines) - self.limits.lines} more lines"))
         return element("pre", *rows)
+
+    # --- what the search found ---------------------------------------------------------------------------------------
+
+    def findings(self) -> Iterator[Markup]:
+        """What the search says of itself, and what else could have been done."""
+        report = self.report
+        if report.findings:
+            yield element("ul", *(element("li", self.said(finding)) for finding in self.first(report.findings)))
+        if report.baselines:
+            rows = [self._baseline(baseline) for baseline in self.first(report.baselines)]
+            heads = ("program", "score", "LM calls a run", "tokens a run", "why there is none")
+            shown = len(heads) if any(baseline.note for baseline in report.baselines) else len(heads) - 1
+            caption = "Beside the winner, on the examples of the verdict"
+            yield table(caption, heads[:shown], [row[:shown] for row in rows], numbers=(1, 2, 3))
+
+    def _baseline(self, baseline: Baseline) -> tuple[Content, ...]:
+        if baseline.score is None:
+            return self.named(baseline.name), "–", "–", "–", self.said(baseline.note)
+        calls, tokens = f"{baseline.calls:.1f}", f"{baseline.tokens:,.0f}"
+        return self.named(baseline.name), self.scale.score(baseline.score), calls, tokens, ""
 
     # --- examples ----------------------------------------------------------------------------------------------------
 

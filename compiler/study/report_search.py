@@ -11,7 +11,7 @@ from treadle.compiler.study.report_charts import curve_chart, importance_chart
 from treadle.compiler.study.report_importance import Effect
 from treadle.compiler.study.report_text import remarks
 from treadle.compiler.study.report_view import NAME, View
-from treadle.compiler.study.report_words import dollars, number, seconds
+from treadle.compiler.study.report_words import dollars, dollars_between, number, seconds
 
 if TYPE_CHECKING:
     from treadle.compiler.study.report import Report
@@ -169,10 +169,10 @@ class SearchPart(View):
         planned["task"] = planned.get("task", 0) + planned.pop("verdict", 0)
         roles = sorted({*planned, *report.spend.by_role})
         rows = [_role(role, planned.get(role, 0), report) for role in roles]
-        whole = "–" if expected.usd is None else f"${expected.usd[0]:.4f} to ${expected.usd[1]:.4f}"
         rows.append(
             ("all", f"{search.calls:,}", f"{expected.total_calls:,}", _off(search.calls, expected.total_calls),
-             f"{search.tokens:,}", f"{expected.tokens[0]:,} to {expected.tokens[1]:,}", dollars(search.usd), whole)
+             f"{search.tokens:,}", f"{expected.tokens[0]:,} to {expected.tokens[1]:,}", dollars(search.usd),
+             dollars_between(expected.usd))
         )  # fmt: skip
         heads = ("role", "LM calls", "estimated", "off by", "tokens", "estimated", "cost", "estimated")
         yield table("Spend by role, against the estimate; runs of the verdict are task calls", heads, rows,

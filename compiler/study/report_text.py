@@ -87,6 +87,8 @@ def where(found: Comparison) -> str:
 
 def consequence(report: Report, found: Comparison) -> str:
     """What the gate made of the verdict."""
+    if not report.diff:
+        return "all in all nothing was better than the program as it is, so it stays"
     if not report.emitted:
         return f"gate {report.gate!r} keeps the program as it was, the candidate is in .winner"
     if found.verdict == "too few examples":

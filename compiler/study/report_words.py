@@ -36,7 +36,8 @@ class Scale:
         """A difference of scores, without its unit."""
         if value is None or not math.isfinite(value):
             return "–"
-        return f"{100 * value:+.1f}" if self.per_cent else f"{value:+.4g}"
+        text = f"{100 * value:+.1f}" if self.per_cent else f"{value:+.4g}"
+        return text[1:] if float(text) == 0 else text
 
     def difference(self, value: float) -> str:
         """A difference of scores."""
@@ -54,8 +55,25 @@ class Scale:
 
 
 def dollars(usd: float | None) -> str:
-    """A cost as a person would say it."""
-    return "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
+    """A cost as a person would say it.
+
+    >>> dollars(1.5), dollars(0.00002), dollars(0), dollars(None)
+    ('$1.5000', '$0.000020', '$0', 'price unknown')
+    """
+    if usd is None:
+        return "price unknown"
+    return f"${usd:.{4 if usd >= 0.001 else 6}f}" if usd else "$0"
+
+
+def dollars_between(ends: tuple[float, float] | None) -> str:
+    """A cost of which only the least and the most are known.
+
+    >>> dollars_between((0.5, 1.25)), dollars_between((0.0, 0.0)), dollars_between(None)
+    ('$0.5000 to $1.2500', '$0', 'price unknown')
+    """
+    if ends is None or ends[0] == ends[1]:
+        return dollars(None if ends is None else ends[0])
+    return f"{dollars(ends[0])} to {dollars(ends[1])}"
 
 
 def number(value: float | None) -> str:

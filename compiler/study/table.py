@@ -110,6 +110,6 @@ class ScoreTable:
 
     def best(self, candidates: Sequence[Candidate], ids: Sequence[str] | None = None) -> Candidate:
         """The candidate with the highest mean on ``ids``; the earlier one where means are equal."""
-        scored = [(candidate, self.mean(candidate, ids).mean) for candidate in candidates]
-        known = [(candidate, mean) for candidate, mean in scored if not math.isnan(mean)]
+        scored = [(candidate, [o.value for o in self.outcomes(candidate, ids)]) for candidate in candidates]
+        known = [(candidate, math.fsum(values) / len(values)) for candidate, values in scored if values]
         return max(known, key=lambda pair: pair[1])[0]

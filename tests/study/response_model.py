@@ -8,6 +8,7 @@ candidates differ on about one example in six.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from statistics import NormalDist
 
@@ -40,18 +41,21 @@ class Search:
     seed: int
 
     def comparison(self) -> Comparison | None:
-        """The verdict on the candidate with the best select score; ``None`` where the start is best."""
-        data = Data(tuple(Example(id=f"e{n:03}", inputs={}, labels={}, row=n) for n in range(self.examples)))
+        """The verdict on the candidate with the best select score.
+
+        ``None`` where that is the start and there is a confirm split: then nothing is left to compare.
+        """
+        data = _data(self.examples)
         splits = split(data, self.seed)
         right = self._right()
         column = {example: n for n, example in enumerate(data.ids)}
         select = right[:, [column[example] for example in splits.select]].mean(axis=1)
         winner = int(select.argmax())
-        if winner == 0:
-            return None
         if splits.cross_fitted:
             table = self._table(data, splits.select, range(CANDIDATES + 1), right, column)
             return compare_cross_fitted(table, _named(0), [_named(n) for n in range(1, CANDIDATES + 1)], splits)
+        if winner == 0:
+            return None
         table = self._table(data, splits.confirm, (0, winner), right, column)
         return compare_on_confirm(table, _named(0), _named(winner), splits)
 
@@ -70,11 +74,25 @@ class Search:
     ) -> ScoreTable:  # fmt: skip
         table = ScoreTable(data.ids)
         for number in candidates:
-            row = [Outcome(example=example, score=float(right[number, column[example]])) for example in ids]
-            table.record(_named(number), row)
+            table.record(_named(number), [_outcome(example, right[number, column[example]]) for example in ids])
         return table
 
 
+@functools.cache
+def _data(examples: int) -> Data:
+    return Data(tuple(Example(id=f"e{n:03}", inputs={}, labels={}, row=n) for n in range(examples)))
+
+
+def _outcome(example: str, right: numpy.bool_) -> Outcome:
+    return _either(example)[int(right)]
+
+
+@functools.cache
+def _either(example: str) -> tuple[Outcome, Outcome]:
+    return Outcome(example=example, score=0.0), Outcome(example=example, score=1.0)
+
+
+@functools.cache
 def _named(number: int) -> Candidate:
     return Candidate(values={"step.instruction": str(number)} if number else {})
 
@@ -89,6 +107,8 @@ class Calibration:
         bias: Mean reported difference less the true gain, in score points (0 to 1).
         error: Standard error of the bias.
         judged: Examples a verdict rests on.
+        worth: The plain variance of the mean difference, of the pairs of one search as if they were independent, over
+            its variance between searches.
     """
 
     better: float
@@ -96,6 +116,7 @@ class Calibration:
     bias: float
     error: float
     judged: int
+    worth: float
 
 
 def calibrate(examples: int, gain: float, seeds: int) -> Calibration:
@@ -103,15 +124,17 @@ def calibrate(examples: int, gain: float, seeds: int) -> Calibration:
     found = [Search(examples, gain, seed).comparison() for seed in range(seeds)]
     told = [comparison for comparison in found if comparison is not None]
     differences = numpy.array([comparison.difference for comparison in told])
+    plain = numpy.array([(c.wins + c.losses) / c.n**2 - c.difference**2 / c.n for c in told])
     return Calibration(
-        better=sum(comparison.probability >= 0.95 for comparison in told) / seeds,
-        probably=sum(comparison.probability >= 0.8 for comparison in told) / seeds,
+        better=sum(comparison.verdict == "better" for comparison in told) / seeds,
+        probably=sum(comparison.verdict in ("better", "probably better") for comparison in told) / seeds,
         bias=float(differences.mean()) - gain,
         error=float(differences.std(ddof=1) / math.sqrt(len(told))),
         judged=told[0].n,
+        worth=float(plain.mean() / differences.var()),
     )
 
 
 def splits_of(examples: int) -> Splits:
     """How so many examples are divided."""
-    return split(Data(tuple(Example(id=f"e{n:03}", inputs={}, labels={}, row=n) for n in range(examples))), 0)
+    return split(_data(examples), 0)

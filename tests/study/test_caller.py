@@ -440,8 +440,8 @@ def test_a_job_that_makes_more_calls_than_it_was_admitted_for_ends_where_there_i
 # --- against a server that counts -------------------------------------------------------------------------------------
 
 
-def evaluate(server: FakeServer, budget: Budget, *, bound: int | None = 0, **settings: Any) -> Any:
-    lm = LM(server.base_url, model="fake", max_tokens=20, price=(1.0, 3.0), timeout=0.3)
+def evaluate(server: FakeServer, budget: Budget, *, bound: int | None = 0, timeout: float = 60, **settings: Any) -> Any:
+    lm = LM(server.base_url, model="fake", max_tokens=20, price=(1.0, 3.0), timeout=timeout)
     settings.setdefault("policy", RetryPolicy(attempts=4, shortest_wait=0.0, longest_wait=0.0))
     settings.setdefault("clock", FakeClock())
     with study(Chain(lm, bound=bound), examples=402, budget=budget, concurrency=64, **settings) as s:
@@ -477,7 +477,7 @@ FAULTS: dict[str, list[Fault]] = {
 @pytest.mark.parametrize("budget", CAPS, ids=str)
 def test_no_cap_is_passed_as_the_server_counts_it(budget: Budget, faults: str) -> None:
     with FakeServer(reply=lambda request: LONG, faults=FAULTS[faults], latency_ms=2) as server:
-        error, spend = evaluate(server, budget)
+        error, spend = evaluate(server, budget, timeout=0.3 if faults == "timeout" else 60)
         counters = server.counters()
     finished = error is None or isinstance(error, BudgetExhausted)  # else calls were given up on their way
     tokens = counters.prompt_tokens + counters.completion_tokens

@@ -51,10 +51,11 @@ def test_requests_per_minute_hold_over_a_study() -> None:
 
 def test_tokens_per_minute_hold_over_a_study() -> None:
     clock = FakeClock()
-    with FakeServer(reply=lambda request: "yes") as server:
+    with FakeServer(reply=lambda request: "yes " * 40) as server:
         lm = LM(server.base_url, model="fake", max_tokens=100, tokens_per_minute=3_000)
-        with study(Chain(lm), examples=602, concurrency=1, clock=clock) as s:
+        with study(Chain(lm), examples=302, concurrency=1, clock=clock) as s:
             s.evaluate([START], s.splits.select)
         used = server.counters().prompt_tokens + server.counters().completion_tokens
-        assert server.counters().requests == 600
+        assert server.counters().requests == 300
+    assert used > 6_000  # more than a minute's worth
     assert used - 3_000 <= clock.now * 50 + 100

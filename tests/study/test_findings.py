@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 import treadle
+from tests.pages import Page, check_accessible, check_harmless
+from tests.study.quiz import report as quiz_report
 from tests.study.world import Chain, Provider, study
 from treadle.compiler.errors import DataError
 from treadle.compiler.graph.parameters import Candidate, ParameterSpace
@@ -86,6 +88,16 @@ def test_findings_and_baselines_stand_in_the_report(rows: int, judged: int) -> N
     assert data["findings"] == ["helping helps"]
     assert isinstance(data["baselines"], list)
     assert len(data["baselines"]) == 4
+
+
+def test_findings_and_baselines_stand_on_the_page() -> None:
+    page = Page(compiled(60).report.html())
+    check_harmless(page)
+    check_accessible(page)
+    assert "What the search found" in page.text
+    for said in ("helping helps", "something else", "there is none", "the program as it was", "tokens a run"):
+        assert said in page.text
+    assert "What the search found" not in Page(quiz_report().html()).text
 
 
 def test_baselines_are_in_no_choice() -> None:

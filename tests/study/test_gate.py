@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -85,6 +86,44 @@ def test_cross_fitting_judges_each_fold_by_the_choice_of_the_others() -> None:
     assert comparison.winner < 0.1
     assert comparison.difference < 0
     assert comparison.verdict == "not shown"
+
+
+def test_a_pair_counts_for_less_where_the_choice_is_cross_fitted() -> None:
+    ids = _ids(60)
+    table, made = _table(ids, start=[0.0] * 10 + [1.0] * 3 + [0.0] * 47, winner=[1.0] * 10 + [0.0] * 50)
+    crossed, apart = (
+        Splits(feedback=(), examples=200, **part) for part in ({"select": ids}, {"select": (), "confirm": ids})
+    )
+    fitted = compare_cross_fitted(table, START, [made["winner"]], crossed)
+    plain = compare_on_confirm(table, START, made["winner"], apart)
+    assert (
+        (fitted.wins, fitted.losses, fitted.difference)
+        == (plain.wins, plain.losses, plain.difference)
+        == (10, 3, 7 / 60)
+    )
+    assert fitted.low < plain.low < plain.high < fitted.high
+    assert (plain.verdict, fitted.verdict) == ("better", "probably better")
+    # Beta(1 + 0.7 * 10, 1 + 0.7 * 3) above one half, by the trapezoid rule
+    density = [x**7 * (1 - x) ** 2.1 for x in (n / 100_000 for n in range(100_001))]
+    assert fitted.probability == pytest.approx(sum(density[50_000:]) / sum(density), abs=1e-4)
+
+
+def test_where_all_folds_together_choose_the_start_it_is_compared_and_nothing_is_shown() -> None:
+    ids = _ids(50)
+    splits = Splits(feedback=(), select=ids, examples=50)
+    folds = splits.folds()
+    uneven = [1.0 if e in folds[0] else 0.0 if e in folds[1] else 0.7 for e in ids]  # without fold 1 it looks good
+    table, made = _table(ids, start=[0.65] * 50, other=uneven)
+    comparison = compare_cross_fitted(table, START, [made["other"]], splits)
+    assert table.best([START, made["other"]], ids) == START
+    assert comparison.difference < 0
+    assert comparison.verdict == "not shown"
+
+
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_the_tail_of_whole_numbers_is_that_of_the_binomial(a: int, b: int) -> None:
+    tail = sum(math.comb(a + b - 1, k) for k in range(a)) / 2 ** (a + b - 1)
+    assert probability_better([1.0] * (a - 1) + [-1.0] * (b - 1) + [0.0]) == pytest.approx(tail if a + b > 2 else 0.5)
 
 
 def test_under_thirty_examples_there_is_no_verdict() -> None:

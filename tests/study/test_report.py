@@ -77,6 +77,16 @@ def test_where_nothing_better_was_found_it_says_so() -> None:
     assert json.loads(json.dumps(found.to_json()))["comparison"] is None
 
 
+def test_where_folds_chose_something_and_all_together_the_start_the_comparison_is_told_and_the_program_stays() -> None:
+    found = compiled(60, optimizer=Tries(instructions=("Be bad.",)))
+    assert found.report.comparison is not None
+    assert found.report.comparison.verdict == "not shown"
+    assert not found.report.emitted
+    assert not found.report.diff
+    for text in (str(found.report), found.report.html()):
+        assert "all in all nothing was better than the program as it is, so it stays" in text
+
+
 @pytest.mark.parametrize("count", [12, 60, 200])
 def test_data_go_through_json_and_come_back_the_same(count: int) -> None:
     data = report(count).to_json()

@@ -75,7 +75,7 @@ def history_of(*batches: tuple[Candidate, Sequence[str]]) -> History:
 
 def test_candidates_have_lineage_scores_and_which_values_they_have() -> None:
     found = table({START: [0] * 8, X: [1] * 4, Y: [0.5] * 8})
-    history = history_of((START, IDS), (X, IDS[:4]), (Y, IDS), (START, ("not of select",)))
+    history = history_of((START, IDS), (X, IDS[:4]), (Y, IDS), (START, ("not of select",)), (X, IDS[:4]))
     start, x, y = tried(found, IDS, START, history)
     assert (start.origin, start.parents, start.changed, start.gain) == ("start", (), (), 0)
     assert (x.origin, x.score, x.n, x.gain, x.calls, x.usd) == ("first", 1.0, 4, 1.0, 2.0, 0.5)
