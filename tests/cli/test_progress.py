@@ -68,6 +68,25 @@ def test_the_live_display_says_where_the_search_stands() -> None:
     assert "1 calls sent again" in rows["pace"]
 
 
+def test_the_best_is_the_largest_gain_on_shared_examples_however_often_they_are_told() -> None:
+    state = State()
+
+    def cells(candidate: str, scores: str, *, stored: bool = False) -> None:
+        for example, score in enumerate(scores):
+            fields: dict[str, Any] = {"candidate": candidate, "example": f"e{example}", "score": float(score)}
+            state.take(Event(kind="cell", fields={**fields, "calls": 1, "stored": stored}, seconds=0.0))
+
+    state.take(Event(kind="stage", fields={"name": "trials"}, seconds=0.0))
+    cells("start", "0010100000")
+    for _ in range(5):
+        cells("start", "0010100000", stored=True)
+    cells("few", "1111")
+    assert dict(_rows(state))["score"].startswith("start 0.200, best 0.200")
+    cells("half", "00111")
+    assert dict(_rows(state))["score"].startswith("start 0.200, best 0.400")
+    assert dict(_rows(state))["now"].startswith("trials: ")
+
+
 def test_a_terminal_gets_the_live_display_and_nothing_else_gets_it() -> None:
     out = Terminal()
     with shown(out) as listen:

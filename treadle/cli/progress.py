@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -44,10 +45,11 @@ class State:
         self.again = 0  # calls sent beyond one a reply: retries, and calls a crash lost
         self.failures = 0
         self.cells = 0
+        self.stage = ""
         self.doing = "opening the study"
         self.seconds = 0.0
         self.warnings: collections.deque[str] = collections.deque(maxlen=3)
-        self._means: dict[str, list[float]] = {}
+        self._scores: dict[str, dict[str, float]] = {}  # by candidate, then by example; the input program comes first
         self._recent: collections.deque[tuple[float, int]] = collections.deque()
 
     def take(self, event: Event) -> None:
@@ -60,6 +62,9 @@ class State:
     def _take_opened(self, fields: Mapping[str, Any], _seconds: float) -> None:
         self.budget = fields.get("budget") or {}
         self.doing = "starting"
+
+    def _take_stage(self, fields: Mapping[str, Any], _seconds: float) -> None:
+        self.stage = str(fields.get("name", ""))
 
     def _take_asked(self, fields: Mapping[str, Any], _seconds: float) -> None:
         self.doing = f"{_doing(fields)} (batch {fields.get('number', '')})"
@@ -75,9 +80,8 @@ class State:
         score = fields.get("score")
         if score is None:
             self.failures += 1
-        total = self._means.setdefault(str(fields.get("candidate", "")), [0.0, 0.0])
-        total[0] += float(score or 0.0)
-        total[1] += 1
+        scores = self._scores.setdefault(str(fields.get("candidate", "")), {})
+        scores[str(fields.get("example", ""))] = float(score or 0.0)
 
     def _take_settled(self, fields: Mapping[str, Any], _seconds: float) -> None:
         sent: Any = fields.get("sent")
@@ -94,18 +98,23 @@ class State:
 
     @property
     def best(self) -> float | None:
-        """The best mean so far, of candidates measured on at least half as many examples as the first."""
-        if not self._means:
-            return None
-        first = next(iter(self._means.values()))[1]
-        means = [total / count for total, count in self._means.values() if count * 2 >= first]
-        return max(means, default=None)
+        """What the start scores, and the most that any candidate adds on the examples both were measured on.
+
+        Candidates that share less than half of the start's examples do not count.
+        """
+        first = next(iter(self._scores.values()), {})
+        gains = [0.0]
+        for scores in self._scores.values():
+            shared = scores.keys() & first.keys()
+            if 2 * len(shared) >= len(first):
+                gains.append(math.fsum(scores[example] - first[example] for example in shared) / len(shared))
+        return None if self.start is None else self.start + max(gains)
 
     @property
     def start(self) -> float | None:
         """The mean of the candidate measured first: the input program."""
-        total, count = next(iter(self._means.values()), (0.0, 0.0))
-        return total / count if count else None
+        first = next(iter(self._scores.values()), {})
+        return math.fsum(first.values()) / len(first) if first else None
 
     @property
     def rate(self) -> float:
@@ -233,7 +242,7 @@ class Live:
 
 
 def _rows(state: State) -> Iterator[tuple[str, str]]:
-    yield "now", state.doing
+    yield "now", f"{state.stage}: {state.doing}" if state.stage else state.doing
     if state.start is not None and state.best is not None:
         yield "score", f"start {state.start:.3f}, best {state.best:.3f} (where measured; the verdict comes at the end)"
     yield "spent", _amount(state.spent, state.budget)
