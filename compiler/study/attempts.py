@@ -8,7 +8,7 @@ for ever.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from treadle.compiler.canonical import JSON
@@ -38,9 +38,9 @@ class Recovered:
 
 
 def recover(store: Store) -> Recovered:
-    """Add up the attempts of earlier runs. Of a damaged row only its key is known: what it says was sent is a call."""
-    spent, attempts = NOTHING, 0
-    flying: dict[tuple[str, int], Amount] = {}
+    """Add up the attempts of earlier runs. What a damaged row says was sent counts like the largest of the others."""
+    spent, attempts, most = NOTHING, 0, Amount(calls=1)
+    flying: dict[tuple[str, int], Amount | None] = {}
     for key, row in store.scan("attempts"):
         run, _, numbers = key.partition("-")
         sent, settled = _read(numbers, row)
@@ -49,18 +49,23 @@ def recover(store: Store) -> Recovered:
         for number, amount in settled.items():
             flying.pop((run, number), None)
             spent += amount
-    for amount in flying.values():
-        spent += amount
+        for known in (*sent.values(), *settled.values()):
+            most = most.at_least(known or NOTHING)
+    for worst in flying.values():
+        spent += worst or most
     return Recovered(spent=spent, attempts=attempts, lost=len(flying))
 
 
-def _read(numbers: str, row: JSON) -> tuple[dict[int, Amount], dict[int, Amount]]:
-    """What a row says was sent, at its worst case, and what was settled, at what it used."""
+def _read(numbers: str, row: JSON) -> tuple[Mapping[int, Amount | None], Mapping[int, Amount]]:
+    """What a row says was sent, at its worst case, and what was settled, at what it used.
+
+    Of a damaged row only the key is known, which says how many were sent.
+    """
     if row is None:
         first, _, count = numbers.rpartition("-")[2].partition("+")
         if not (first.isdecimal() and count.isdecimal()):  # the key is damaged too
-            return {-1: Amount(calls=1)}, {}
-        return {int(first) + further: Amount(calls=1) for further in range(int(count))}, {}
+            return {-1: None}, {}
+        return {int(first) + further: None for further in range(int(count))}, {}
     body = cast("dict[str, list[list[JSON]]]", row)
     sent = {cast(int, number): Amount.from_json(amount) for number, _, _, *amount in body["sent"]}
     return sent, {cast(int, number): Amount.from_json(amount) for number, *amount in body["settled"]}

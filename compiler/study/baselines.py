@@ -1,6 +1,6 @@
 """What a search says of itself, and honest baselines: what else could have been done, on the verdict's examples.
 
-A search names them while it runs (``study.baseline``); they are measured after it, beside the winner, where the budget
+A search names them while it runs (``study.findings``); they are measured after it, beside the winner, where the budget
 reaches. They are in no choice and in no verdict.
 """
 

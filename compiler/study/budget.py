@@ -45,6 +45,11 @@ class Amount:
         usd = None if self.usd is None or other.usd is None else self.usd - other.usd
         return Amount(self.calls - other.calls, self.tokens - other.tokens, usd)
 
+    def at_least(self, other: Amount) -> Amount:
+        """The larger of each."""
+        usd = None if self.usd is None or other.usd is None else max(self.usd, other.usd)
+        return Amount(max(self.calls, other.calls), max(self.tokens, other.tokens), usd)
+
     def to_json(self) -> list[JSON]:
         """Calls, tokens, dollars."""
         return [self.calls, self.tokens, self.usd]

@@ -296,8 +296,7 @@ class LogicalLedger:
     def learn(self, role: str, metered: Amount) -> None:
         """A job of ``role`` used so much in metered calls. At barriers only."""
         before = self._root._typical.get(role, NOTHING)
-        usd = None if before.usd is None or metered.usd is None else max(before.usd, metered.usd)
-        self._root._typical[role] = Amount(max(before.calls, metered.calls), max(before.tokens, metered.tokens), usd)
+        self._root._typical[role] = before.at_least(metered)
 
     def typical(self, role: str) -> Amount | None:
         """The most a job of ``role`` has used in metered calls; ``None`` while no job has been settled."""

@@ -308,7 +308,7 @@ def test_attempts_lost_in_a_crash_count_at_their_worst_case(tmp_path: Path) -> N
     assert (found.spent, found.attempts, found.lost) == (Amount(3, 240, None), 3, 2)
 
 
-def test_of_a_damaged_row_every_attempt_counts_as_a_call_until_it_is_settled() -> None:
+def test_what_a_damaged_row_says_was_sent_counts_like_the_largest_of_the_others_until_it_is_settled() -> None:
     async def main() -> None:
         desk = Desk(store=Store(None, warn=lambda text: None))
         lm = Provider().lm()
@@ -318,7 +318,7 @@ def test_of_a_damaged_row_every_attempt_counts_as_a_call_until_it_is_settled() -
         assert recover(desk.store) == Recovered(spent=Amount(calls=3), attempts=3, lost=3)
         desk.attempts.leave(numbers[2], worst, Amount(1, 40, 0.0))
         await desk.store.committed()
-        assert recover(desk.store) == Recovered(spent=Amount(3, 40, 0.0), attempts=3, lost=2)
+        assert recover(desk.store) == Recovered(spent=Amount(3, 120, 0.0), attempts=3, lost=2)
 
     run(main)
 

@@ -67,7 +67,7 @@ class Model:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.lm = Scripted(self._answer)
+        self.lm = Scripted(self._answer, price=(0.1, 0.7))  # sums of dollars depend on their order
 
     async def _answer(self, request: Request) -> str | Exception:
         for _ in range(self.rng.randrange(12)):

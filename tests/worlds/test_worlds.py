@@ -1,7 +1,10 @@
 import ast
 import json
 import math
+import os
 import pathlib
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -229,6 +232,13 @@ def test_a_world_is_a_function_of_its_seed() -> None:
     for family in (*TUNING.values(), *TOPOLOGY_TUNING.values()):
         assert family.make(4).rows == family.make(4).rows
         assert family.make(4).rows != family.make(5).rows
+
+
+def test_nothing_that_is_imported_imports_treadle() -> None:
+    names = [path.stem for path in pathlib.Path(__file__).parent.glob("*.py") if not path.stem.startswith("test_")]
+    script = f"import sys, {', '.join(f'tests.worlds.{name}' for name in names)}; sys.exit('treadle' in sys.modules)"
+    root = pathlib.Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
 
 
 def test_nothing_of_treadle_is_imported() -> None:
