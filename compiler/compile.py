@@ -209,7 +209,9 @@ def _without_verdict(study: Study, expected: CostEstimate) -> Caps:
     high = expected.per_run
     usd = None if high.usd is None else high.usd[1] * runs * SPARE
     most = expected.most_calls * 2 if expected.most_calls is not None else math.ceil(high.calls * SPARE)
-    verdict = Amount(calls=most * runs, tokens=math.ceil(high.tokens[1] * runs * SPARE), usd=usd)
+    most += math.ceil(high.judge_calls * SPARE)
+    tokens = math.ceil((high.tokens[1] + high.judge_tokens) * runs * SPARE)
+    verdict = Amount(calls=most * runs, tokens=tokens, usd=usd)
     caps = study.left.left(verdict)
     if runs and 0 in (caps.calls, caps.tokens, caps.usd):
         msg = (

@@ -25,7 +25,7 @@ from treadle.optimizers.effort import BREADTH, Effort, trials_for
 from treadle.optimizers.menu import Combination, Menu, model_choices
 from treadle.optimizers.proposals import instructions
 from treadle.optimizers.racing import GATE, Race
-from treadle.optimizers.rungs import FINALISTS, affordable, best, gain, planned_runs, rungs, runs_left
+from treadle.optimizers.rungs import FINALISTS, affordable, best, charged_share, gain, planned_runs, rungs, runs_left
 from treadle.optimizers.sampling import SamplerName
 from treadle.optimizers.settings import at_least, one_of
 from treadle.optimizers.stopping import until_budget_ends
@@ -203,18 +203,26 @@ class Auto:
                     break
 
     @property
+    def most_demos(self) -> int:
+        """Demos in a prompt at most."""
+        return max(self.max_bootstrapped, self.max_labeled)
+
+    @property
     def _patience(self) -> int:
         return BREADTH[self.effort] if self.patience is None else self.patience
 
     def plan(self, shape: Shape) -> Mapping[str, int]:
         """The runs for demos and failures, the proposals, the trials and the races."""
         n, most = BREADTH[self.effort], shape.feedback
-        trials = trials_for(self.effort, shape.predictors)
-        runs = min(8 * n, most) + min(4 * n, most) + 2 * planned_runs(shape, trials) + shape.select
+        demos, texts = (trials_for(self.effort, shape.predictors * each) for each in (1, 2))
+        runs = float(min(8 * n, most) + min(4 * n, most) + shape.select)
+        runs += charged_share(shape, demos, 1 + n) * planned_runs(shape, demos)
+        runs += charged_share(shape, texts, 2 * (1 + n)) * planned_runs(shape, texts)  # half of the demos, or all
         proposals = n + n // 2
         if not shape.cross_fitted:
             races = self._patience + n // 2  # about as many as it takes until nothing more is won
-            runs += races * CHILDREN * (GATE + shape.select / 3)
+            changed = 1 - shape.independent * (1 - 1 / max(1, shape.predictors))  # a child differs in one step
+            runs += changed * races * CHILDREN * (GATE + shape.select / 5)  # most are dropped at the gate or soon after
             proposals += races
         return {"task": round(shape.calls_per_run * runs), "proposer": 1 + shape.predictors * proposals}
 

@@ -37,7 +37,7 @@ from treadle.optimizers.effort import BREADTH, ROUNDS, Effort, trials_for
 from treadle.optimizers.menu import Combination, Menu, model_choices
 from treadle.optimizers.objectives import Objectives
 from treadle.optimizers.proposals import instructions
-from treadle.optimizers.rungs import affordable, best, planned_runs, rungs, runs_left
+from treadle.optimizers.rungs import affordable, best, charged_share, planned_runs, rungs, runs_left
 from treadle.optimizers.sampling import SamplerName
 from treadle.optimizers.settings import at_least, one_of
 from treadle.optimizers.stopping import until_budget_ends
@@ -206,6 +206,11 @@ class MIPRO:
     # --- numbers
 
     @property
+    def most_demos(self) -> int:
+        """Demos in a prompt at most."""
+        return max(self.max_bootstrapped, self.max_labeled)
+
+    @property
     def _zero_shot(self) -> bool:
         return self.max_bootstrapped == self.max_labeled == 0
 
@@ -229,6 +234,8 @@ class MIPRO:
         """The runs for demos and failures, the proposals, and the trials."""
         trials = self._trials(shape.predictors * (1 if self._zero_shot else 2))
         n, again = BREADTH[self.effort], self._rounds - 1
-        runs = min(8 * n, shape.feedback) + again * min(4 * n, shape.feedback) + planned_runs(shape, trials)
+        sets = 1 if self._zero_shot else self.demo_sets or n
+        share = charged_share(shape, trials, (1 + self._proposals) * sets)
+        runs = min(8 * n, shape.feedback) + again * min(4 * n, shape.feedback) + share * planned_runs(shape, trials)
         proposals = self._proposals + again * self._again
         return {"task": round(shape.calls_per_run * runs), "proposer": 1 + shape.predictors * proposals}

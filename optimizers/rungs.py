@@ -81,6 +81,20 @@ def planned_runs(shape: Shape, candidates: int) -> float:
     return _choosing([shape.select * share for share in (0.25, 0.5, 1.0)], candidates)
 
 
+def charged_share(shape: Shape, candidates: int, prompts: int) -> float:
+    """Share of the calls of so many candidates' runs that is charged: those of steps that share a prompt are once.
+
+    Args:
+        shape: Says how many steps there are, and how many of their calls can be shared.
+        candidates: How many combinations of prompts are measured, no two the same.
+        prompts: Prompts each step may have, drawn alike.
+    """
+    if shape.predictors < 2 or candidates < 2:
+        return 1.0
+    different = prompts * (1 - (1 - 1 / prompts) ** candidates)
+    return 1 - shape.independent * (1 - different / candidates)
+
+
 def _choosing(sizes: Sequence[float], candidates: int) -> float:
     runs, left, below = 0.0, candidates, 0.0
     for size in sizes:

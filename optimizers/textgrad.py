@@ -87,6 +87,7 @@ class TextGrad:
     """
 
     name: ClassVar[str] = "textgrad"
+    most_demos: ClassVar[int] = 0
     rounds: int = 8
     batch: int = 4
     examples: int = 2

@@ -35,6 +35,14 @@ _SIGNATURE = Signature(
 )
 
 
+_NAME = "judge"
+
+
+def is_judge(metric: Metric) -> bool:
+    """Whether ``judge`` made the metric."""
+    return bool(getattr(metric, "treadle_identity", [""])[0] == _NAME)
+
+
 def judge(criteria: str, *, lm: LM | str | None = None) -> Metric:
     """A metric by which a language model scores predictions from 0 to 1, with feedback.
 
@@ -52,6 +60,6 @@ def judge(criteria: str, *, lm: LM | str | None = None) -> Metric:
         verdict = await run_step("judge", predictor, inputs, Session(lm=model))
         return Score(verdict.score, verdict.feedback)
 
-    metric.__name__ = "judge"
-    metric.treadle_identity = ["judge", digest([criteria, _SIGNATURE.to_json()]), model and model.model]  # type: ignore[attr-defined]  # read by metric_hash
+    metric.__name__ = _NAME
+    metric.treadle_identity = [_NAME, digest([criteria, _SIGNATURE.to_json()]), model and model.model]  # type: ignore[attr-defined]  # read by metric_hash
     return metric

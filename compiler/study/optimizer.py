@@ -25,6 +25,8 @@ class Shape:
         feedback: Examples proposals and demos may come from.
         select: Examples that choose between candidates.
         cross_fitted: Every candidate is measured on all of ``select``; otherwise poor ones are dropped early.
+        independent: Share of a run's calls that read no other call's reply. Candidates that share the prompt of such a
+            step share its calls, which are charged once.
     """
 
     predictors: int
@@ -32,6 +34,16 @@ class Shape:
     feedback: int
     select: int
     cross_fitted: bool
+    independent: float = 0.0
+
+
+MOST_DEMOS = 16
+"""Demos in a prompt at most, where an optimizer does not say."""
+
+
+def most_demos(optimizer: Optimizer) -> int:
+    """Demos that ``optimizer`` shows in a prompt at most: its attribute ``most_demos``, if it has one."""
+    return int(getattr(optimizer, "most_demos", MOST_DEMOS))
 
 
 class Optimizer(Protocol):

@@ -1,11 +1,25 @@
+import dataclasses
 import math
+import random
 
 import pytest
 
 from tests.optimizers.program import START, OpenLab, space
 from tests.optimizers.world import KEYWORDS
 from treadle.compiler.graph.parameters import Candidate
-from treadle.optimizers.rungs import FINALISTS, Heats, affordable, best, gain, halve, ranked, rungs, runs_left
+from treadle.compiler.study.optimizer import Shape
+from treadle.optimizers.rungs import (
+    FINALISTS,
+    Heats,
+    affordable,
+    best,
+    charged_share,
+    gain,
+    halve,
+    ranked,
+    rungs,
+    runs_left,
+)
 
 
 def knowing(*words: str) -> Candidate:
@@ -132,6 +146,16 @@ def test_as_many_candidates_as_the_runs_pay_for(lab: OpenLab) -> None:
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (1, 40)
     assert 4 <= counts[2] < 20
+
+
+def test_steps_that_share_a_prompt_are_charged_once_where_they_read_no_reply() -> None:
+    shape = Shape(predictors=2, calls_per_run=2, feedback=9, select=9, cross_fitted=True, independent=1.0)
+    drawn = [{random.Random(f"{seed} {trial}").randrange(6) for trial in range(20)} for seed in range(200)]
+    assert charged_share(shape, 20, 6) == pytest.approx(sum(map(len, drawn)) / 200 / 20, rel=0.02)
+    half = dataclasses.replace(shape, independent=0.5)
+    assert charged_share(half, 20, 6) == pytest.approx((1 + charged_share(shape, 20, 6)) / 2)
+    assert charged_share(dataclasses.replace(shape, independent=0.0), 20, 6) == 1
+    assert charged_share(dataclasses.replace(shape, predictors=1), 20, 6) == 1
 
 
 def test_runs_left_are_those_the_budget_pays_for(lab: OpenLab) -> None:
