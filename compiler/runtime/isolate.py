@@ -6,7 +6,7 @@ out as JSON. That keeps a loop, a full memory or a stray file from harming the p
 somebody who means harm. For that give ``executor=``: a container or virtual machine of your own.
 
 An executor is a function from the request's JSON text to the reply's, both described in ``isolated.py``, which is what
-a container runs: it is one file and needs nothing but Python.
+a container runs: it is one file and needs nothing but Python. Hand on the reply as it came, its first empty line too.
 
 >>> import subprocess
 >>> def container(request: str) -> str:
@@ -47,6 +47,7 @@ Executor: TypeAlias = Callable[[str], str]
 Isolation = Literal["network", "limits"]
 
 _MIB = 1 << 20
+_LONGEST = 2_000  # characters of what generated code says of its failure
 _AT_ONCE = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 
@@ -89,7 +90,7 @@ class Isolated:
 
         Raises:
             CodeError: It used up a limit.
-            ConfigurationError: This machine cannot set the limits.
+            ConfigurationError: This machine cannot set the limits, or the process ended before it ran any code.
         """
         if os.name != "posix":
             msg = "generated code is isolated by POSIX limits, which this system does not have: give executor="
@@ -116,8 +117,12 @@ class Isolated:
             child.stdout.close()
             child.wait()
         if not data:
+            raise ConfigurationError(
+                f"the process for generated code {self._fate(child.returncode)}, before it ran any"
+            )
+        if not data.strip():
             raise CodeError(self._fate(child.returncode))
-        return data.decode()
+        return data.decode("utf-8", "replace")
 
     def _read(self, child: subprocess.Popen[bytes]) -> bytes:
         """All the child writes before it ends."""
@@ -140,10 +145,12 @@ class Isolated:
         return data
 
     def _fate(self, status: int) -> str:
-        if status == -signal.SIGXCPU or (status == -signal.SIGKILL):
+        if status in (-signal.SIGXCPU, -signal.SIGKILL):
             return f"used more than {self.cpu} s of processor time, or was killed"
         if status == -signal.SIGXFSZ:
             return f"wrote a file of more than {self.file_size} bytes"
+        if status == 0:
+            return "ended its process without a value"
         how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
         return f"ended its process {how}; it may have used more than {self.memory // _MIB} MiB of memory"
 
@@ -188,7 +195,7 @@ def call_code(
         "imports": list(imports_of(code)),
     }
     try:
-        reply = _document(executor(canonical(request)))
+        reply = _document(_text(executor, canonical(request)))
     except CodeError as error:
         raise CodeError(f"the code of {function!r} {error}") from None
     if "value" in reply:
@@ -202,9 +209,19 @@ def call_code(
     raise _failure(code, function, reply["error"])
 
 
+def _text(executor: Executor, request: str) -> str:
+    """What the executor makes of a request. One that fails does so because of the code, for all we know."""
+    try:
+        return executor(request)
+    except (CodeError, ConfigurationError):
+        raise
+    except Exception as error:  # a user's executor may raise anything
+        raise CodeError(f"got no reply from its executor: {type(error).__name__}: {error}") from error
+
+
 def _failure(code: str, function: str, error: Mapping[str, Any]) -> CodeError:
-    kind, message, line = error.get("type"), error.get("message"), error.get("line")
-    said = f"{kind}: {message}" if message else str(kind)
+    kind, message, line = error.get("type"), str(error.get("message") or "")[:_LONGEST], error.get("line")
+    said = f"{kind}: {message}"[:_LONGEST] if message else str(kind)[:_LONGEST]
     if kind == "_NotJson":
         return CodeError(f"the code of {function!r} {message}")
     if not isinstance(line, int):
@@ -223,7 +240,10 @@ def _document(text: str) -> dict[str, Any]:
         canonical(reply)
     except (ValueError, TypeError, RecursionError) as error:
         raise CodeError(f"wrote a reply that is not JSON: {error}") from None
-    known = isinstance(reply, dict) and len(reply) == 1 and set(reply) <= {"value", "error", "unconfined"}
+    forms = {"value", "error"} | (
+        {"unconfined"} if not text.startswith("\n") else set()
+    )  # the code may write that, too
+    known = isinstance(reply, dict) and len(reply) == 1 and set(reply) <= forms
     if not known or ("error" in reply and not isinstance(reply["error"], dict)):
         raise CodeError("wrote a reply of another form")
     return dict(reply)

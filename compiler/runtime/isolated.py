@@ -1,7 +1,7 @@
 """The child process of ``isolate.py``: calls one function of generated code once. Limits, not a security boundary.
 
 It is started by its path, or in a container of the user's, and imports nothing of Treadle. It reads one JSON document
-and writes one::
+and writes one; before it runs code it begins the reply with an empty line::
 
     {"code": "…", "function": "extract", "args": ["…"], "named": {}, "imports": ["re"], "limits": {…}}
     {"value": …}
@@ -28,6 +28,8 @@ from typing import Any
 _FILE = "code.py"
 _DEEPEST = 100
 _LONGEST = 2_000
+_LONGEST_NAME = 100
+_MOST_FILES = 16
 _NOBODY = 65534
 _LATE = ("_strptime", "encodings.ascii", "encodings.cp1252", "encodings.latin_1", "encodings.utf_16")
 """Modules Python itself imports late."""
@@ -68,11 +70,12 @@ def main() -> None:
         if "limits" in request:
             _confine(request["limits"])
     except (ImportError, OSError, ValueError) as error:
-        reply: dict[str, Any] = {"unconfined": str(error)}
+        reply = json.dumps({"unconfined": str(error)})
     else:
+        _write(out, b"\n")  # from here on it may be the code that writes
         sys.addaudithook(_refuse_world)
         reply = _called(request)
-    _write(out, json.dumps(reply).encode())
+    _write(out, reply.encode())
     os._exit(0)  # nothing the code has left behind runs at exit
 
 
@@ -148,6 +151,7 @@ _REFUSED = (
     "resource.", "shutil.", "signal.", "socket.", "subprocess.",
 )  # fmt: skip
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
+_written: set[str] = set()
 
 
 def _refuse_world(event: str, args: tuple[Any, ...]) -> None:
@@ -157,6 +161,10 @@ def _refuse_world(event: str, args: tuple[Any, ...]) -> None:
         reads = not (flags or 0) & (os.O_WRONLY | os.O_RDWR) and (mode is None or set(mode) <= set("rbt"))
         if not (reads and str(path).startswith(_LIBRARY)) and not _in_own_folder(path):
             raise PermissionError(f"generated code may not open files ({str(path)[:80]!r})")
+        if not reads:
+            _written.add(path)
+            if len(_written) > _MOST_FILES:
+                raise PermissionError(f"generated code may not write more than {_MOST_FILES} files")
     elif event in ("os.listdir", "os.scandir"):
         if not str(args[0]).startswith(_LIBRARY.rstrip(os.sep)):
             raise PermissionError(f"generated code may not list folders ({str(args[0])[:80]!r})")
@@ -171,14 +179,14 @@ def _in_own_folder(path: object) -> bool:
 # --- the call --------------------------------------------------------------------------------------------------------
 
 
-def _called(request: dict[str, Any]) -> dict[str, Any]:
+def _called(request: dict[str, Any]) -> str:
     name = request["function"]
     try:
         module = types.ModuleType("code")
         _Given("code", request["code"]).exec_module(module)
-        return {"value": _plain(getattr(module, name)(*request["args"], **request["named"]), 0)}
+        return json.dumps({"value": _plain(getattr(module, name)(*request["args"], **request["named"]), 0)})
     except BaseException as error:  # whatever it raises is told, SystemExit too
-        return {"error": _told(error)}
+        return json.dumps({"error": _told(error)})
 
 
 def _told(error: BaseException) -> dict[str, Any]:
@@ -186,7 +194,7 @@ def _told(error: BaseException) -> dict[str, Any]:
         message = str(error)[:_LONGEST].encode("utf-8", "replace").decode()
     except Exception:  # an exception of the code's own may fail here as well
         message = ""
-    return {"type": type(error).__name__, "message": message, "line": _line(error)}
+    return {"type": type(error).__name__[:_LONGEST_NAME], "message": message, "line": _line(error)}
 
 
 def _line(error: BaseException) -> int | None:

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import CodeError, ConfigurationError
+from treadle.compiler.runtime import isolate
 from treadle.compiler.runtime.isolate import CHILD, Executor, Isolated, call_code
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
@@ -96,6 +99,43 @@ def test_there_is_no_network_to_reach(tmp_path: Path) -> None:
     assert int(done.stdout) != 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's")
+def test_what_cannot_be_confined_is_not_run(tmp_path: Path) -> None:
+    """A kernel that gives no network of its own: nothing is run, not even what the text does when it is imported."""
+    limits = {"folder": str(tmp_path), "network": False, "cpu": 5, "memory": 1 << 30, "file_size": 1}
+    code = "import os\nos.write(3, b'ran')\ndef f():\n    return 1"
+    request = {"code": code, "function": "f", "args": [], "named": {}, "imports": ["os"], "limits": limits}
+    script = (
+        f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import isolated; "
+        "isolated._unshare = lambda *flags: False; isolated.main()"
+    )
+    command = [sys.executable, "-S", "-P", "-c", script]
+    done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=True)
+    assert list(json.loads(done.stdout)) == ["unconfined"]
+    assert not done.stdout.startswith("\n")  # a mark that code may have run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's")
+def test_it_ends_with_its_parent_and_gets_no_more_rights(tmp_path: Path) -> None:
+    script = (
+        f"import ctypes, sys; sys.path.insert(0, {str(CHILD.parent)!r}); import isolated; "
+        "isolated._confine({'folder': '.', 'network': True, 'cpu': 5, 'memory': 1 << 30, 'file_size': 1}); "
+        "libc, signal = ctypes.CDLL(None), ctypes.c_int(); libc.prctl(2, ctypes.byref(signal), 0, 0, 0); "
+        "print(signal.value, libc.prctl(39, 0, 0, 0, 0))"
+    )
+    command = [sys.executable, "-S", "-P", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["9", "1"]
+
+
+def test_open_files_and_core_dumps_are_limited() -> None:
+    code = (
+        "import resource as r\ndef f():\n"
+        "    return [r.getrlimit(x) for x in (r.RLIMIT_NOFILE, r.RLIMIT_CORE, r.RLIMIT_NPROC)]"
+    )
+    assert run(code) == [[32, 32], [0, 0], [0, 0]]
+
+
 def test_files_outside_its_folder_are_refused(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s")
@@ -103,12 +143,22 @@ def test_files_outside_its_folder_are_refused(tmp_path: Path) -> None:
     assert "may not open files" in said
     failure("def f(path):\n    open(path, 'w')", str(tmp_path / "new"))
     assert list(tmp_path.iterdir()) == [secret]
+    assert "may not list folders" in failure("import os\ndef f(path):\n    return os.listdir(path)", str(tmp_path))
 
 
 def test_its_own_folder_is_small_and_gone_afterwards() -> None:
     code = "def f(size):\n    with open('a', 'w') as out:\n        out.write('x' * size)\n    return open('a').read(3)"
     assert run(code, 5) == "xxx"
     assert "File too large" in failure(code, 3 << 20)
+    found = run("import os\ndef f():\n    open('a', 'w').close()\n    return os.getcwd()")
+    assert "treadle-code-" in str(found)
+    assert not Path(str(found)).exists()
+
+
+def test_it_writes_few_files() -> None:
+    code = "def f(count):\n    for n in range(count):\n        open(f'f{n}', 'w').close()\n    return count"
+    assert run(code, 16) == 16
+    assert "may not write more than 16 files" in failure(code, 17)
 
 
 def test_a_full_memory_is_an_error() -> None:
@@ -116,14 +166,92 @@ def test_a_full_memory_is_an_error() -> None:
 
 
 def test_what_it_prints_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("import sys\ndef f():\n    print('out')\n    print('err', file=sys.stderr)\n    return 5") == 5
+    code = "import sys\ndef f():\n    print('out', flush=True)\n    print('err', file=sys.stderr)\n    return 5"
+    assert run(code) == 5
     assert capfd.readouterr() == ("", "")
+    assert run("import sys\ndef f():\n    return sys.stdin.read()") == ""
+
+
+def test_what_it_leaves_for_the_end_is_not_run() -> None:
+    code = "import atexit, os\ndef f():\n    atexit.register(os.write, 3, b'junk')\n    return 5"
+    assert run(code) == 5
+
+
+def test_hints_are_not_looked_up() -> None:
+    assert run("def f(x: Unknown = None) -> list[Other]:\n    return 5") == 5
+
+
+def test_what_python_imports_late_is_there() -> None:
+    """Root's Python may be where nobody may read."""
+    code = "import datetime\ndef f():\n    return datetime.datetime.strptime('2024', '%Y').year"
+    assert run(code) == 2024
 
 
 def test_it_sees_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    code = "import os\ndef f():\n    return [dict(os.environ), os.listdir is not None, len(os.getcwd()) > 1]"
-    assert run(code) == [{}, True, True]
+    assert run("import os\ndef f():\n    return dict(os.environ)") == {}
+
+
+def test_the_process_gets_no_environment_no_input_and_no_files_of_the_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen by a child that confines nothing; what the kernel shows of a process is what it was started with."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with (tmp_path / "open").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        monkeypatch.setattr(
+            isolate, "CHILD", child(tmp_path, "value = [dict(os.environ), sorted(os.listdir('/dev/fd'))]")
+        )
+        seen: Any = run("def f():\n    return 1")
+    assert set(seen[0]) <= {"PYTHONHASHSEED", "LC_CTYPE"}
+    assert len(seen[1]) == 4  # the three standard ones, and the listing itself
+
+
+def child(folder: Path, script: str) -> Path:
+    """A child of the test's own in the place of the one that ships."""
+    path = folder / "child.py"
+    path.write_text(
+        f"import json, os, subprocess, sys, time\n{script}\nprint(); print(json.dumps({{'value': value}}))\n"
+    )
+    return path
+
+
+def test_it_is_killed_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a child could start processes they would end with it, whether it gave a value or did not."""
+    for ends in (True, False):
+        marker = tmp_path / f"pid {ends}"
+        script = (
+            "value = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid\n"
+            f"open({str(marker)!r}, 'w').write(str(value))\n"
+            + ("" if ends else "print('x' * (1 << 21), flush=True); time.sleep(600)")
+        )
+        monkeypatch.setattr(isolate, "CHILD", child(tmp_path, script))
+        if ends:
+            run("def f():\n    return 1")
+        else:
+            assert "returned more than" in failure("def f():\n    return 1")
+        assert gone(int(marker.read_text()))
+
+
+def gone(process: int) -> bool:
+    """Whether a process ends; one that was killed may be listed a while."""
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_process_that_ends_before_it_runs_code_is_no_fault_of_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolate, "CHILD", child(tmp_path, "sys.exit(3)"))
+    with pytest.raises(ConfigurationError, match=r"with status 3.* before it ran any"):
+        run("def f():\n    return 1")
 
 
 @pytest.mark.parametrize(
@@ -137,18 +265,41 @@ def test_it_sees_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("return 'x' * (1 << 21)", "returned more than 1048576 bytes"),
         ("raise SystemExit(3)", "raised SystemExit: 3"),
         ("import os; os._exit(3)", "with status 3"),
+        ("import os; os._exit(0)", "ended its process without a value"),
         ("return f()", "RecursionError"),
+        ("return 10 ** 5000", "raised ValueError: Exceeds the limit"),
+        ("import os; os.kill(os.getppid(), 15)", "may not use os.kill"),
+        ("import signal; signal.raise_signal(9)", "or was killed"),
+        ("import os; os.setsid(); return 1", "Operation not permitted"),
+        ("import os; os.close(3)", "with status 1"),
+        ("import os\n    while True: os.write(3, b'x' * 65536)", "returned more than 1048576 bytes"),
+        ("raise type('E' * 10_000, (Exception,), {})('x' * 10_000)", "raised EEE"),
+        ("import os; os.write(3, b'\\xff'); os._exit(0)", "not JSON"),
+        ('import os; os.write(3, b\'{"unconfined": ""}\'); os._exit(0)', "of another form"),
+        ("import json; json.dumps = None; raise ValueError", "with status 1"),
         ("import os; os.write(3, b'junk'); os._exit(0)", "not JSON"),
         ("import os; os.write(3, b'[1]'); os._exit(0)", "of another form"),
     ],
 )
 def test_what_is_no_value_is_an_error(body: str, said: str) -> None:
-    assert said in failure(f"def f():\n    {body}")
+    found = failure(f"def f():\n    {body}")
+    assert said in found
+    assert len(found) < 3_000
+
+
+def test_code_that_changes_python_changes_it_for_one_call() -> None:
+    code = 'import json\njson.dumps = lambda *a, **k: \'{"unconfined": "no network"}\'\ndef f():\n    return 1'
+    assert "of another form" in failure(code)  # and not a reason to stop the study
+    patched = "import builtins, math\ndef f():\n    builtins.len = math.sqrt = None\n    return 1"
+    assert run(patched) == 1
+    assert run("import math\ndef f():\n    return [len('ab'), math.sqrt(4)]") == [2, 2.0]
+    assert len("ab") == 2
 
 
 def test_an_error_at_import_is_an_error() -> None:
     assert "line 1 of the code of 'f' raised ZeroDivisionError" in failure("1 / 0\ndef f():\n    return 1")
     assert "AttributeError" in failure("def g():\n    return 1")
+    assert "line 2 of the code of 'f' raised SyntaxError" in failure("def f():\n    return (")
 
 
 def test_sets_have_one_order() -> None:
@@ -194,6 +345,17 @@ def test_the_child_needs_nothing_but_python() -> None:
 
     assert run("def f(x):\n    return x * 2", 21, executor=container) == 42
     assert "ZeroDivisionError" in failure("def f():\n    return 1 / 0", executor=container)
+
+
+@pytest.mark.parametrize("error", [OSError("no docker"), subprocess.CalledProcessError(3, ["docker"]), TypeError()])
+def test_an_executor_that_fails_is_an_error_of_the_call(error: Exception) -> None:
+    def container(request: str) -> str:
+        raise error
+
+    assert f"got no reply from its executor: {type(error).__name__}" in failure(
+        "def f():\n    pass", executor=container
+    )
+    assert "not JSON" in failure("def f():\n    pass", executor=lambda request: None)  # type: ignore[arg-type, return-value]
 
 
 def test_where_the_network_cannot_be_taken_away_nothing_runs() -> None:
