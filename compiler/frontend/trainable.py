@@ -6,6 +6,7 @@ import ast
 import dis
 import inspect
 import json
+import math
 import textwrap
 import types
 import typing
@@ -90,7 +91,8 @@ def _kind(
         return "choice"
     if isinstance(value, str):
         return "text"
-    if not isinstance(value, int | float) or low is None or high is None or not low < high:
+    finite = low is not None and high is not None and -math.inf < low < high < math.inf
+    if not isinstance(value, int | float) or not finite:
         msg = f"parameter {name!r} needs low= and high=, the smallest and the largest number it may be, or choices="
         raise DeclarationError(msg)
     return "number"

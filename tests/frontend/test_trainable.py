@@ -225,6 +225,8 @@ def test_code_gets_what_json_holds_or_nothing() -> None:
         ({"name": "edits", "value": 1, "low": 0, "high": 2}, "identifier"),
         ({"name": "n", "value": 1}, "needs low= and high="),
         ({"name": "n", "value": 1, "low": 2, "high": 2}, "needs low= and high="),
+        ({"name": "n", "value": 1, "low": 0, "high": math.inf}, "needs low= and high="),
+        ({"name": "n", "value": 1, "low": math.nan, "high": 2}, "needs low= and high="),
         ({"name": "n", "value": 5, "low": 0, "high": 2}, "it takes 0 to 2"),
         ({"name": "n", "value": "c", "choices": ["a", "b"]}, "it takes one of a, b"),
         ({"name": "n", "value": "long", "max_length": 2}, "longer than 2"),

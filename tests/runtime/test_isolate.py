@@ -85,6 +85,15 @@ def test_a_socket_is_refused() -> None:
 
 
 @needs_namespace
+def test_the_network_is_taken_away_unless_it_is_left_on() -> None:
+    code = "import os\ndef f():\n    return os.readlink('/proc/self/ns/net')"
+    mine = os.readlink("/proc/self/ns/net")
+    assert call_code(code, "f", [], {}) != mine  # by default
+    assert run(code, executor=Isolated()) != mine
+    assert run(code, executor=Isolated(isolation="limits")) == mine
+
+
+@needs_namespace
 def test_there_is_no_network_to_reach(tmp_path: Path) -> None:
     """Below Python: a connection made in C does not reach a listener of the parent's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -193,18 +202,18 @@ def test_it_sees_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_process_gets_no_environment_no_input_and_no_files_of_the_parents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Seen by a child that confines nothing; what the kernel shows of a process is what it was started with."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    script = "sys.stderr.write('said'); value = [dict(os.environ), sorted(os.listdir('/dev/fd'))]"
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        monkeypatch.setattr(
-            isolate, "CHILD", child(tmp_path, "value = [dict(os.environ), sorted(os.listdir('/dev/fd'))]")
-        )
+        monkeypatch.setattr(isolate, "CHILD", child(tmp_path, script))
         seen: Any = run("def f():\n    return 1")
     assert set(seen[0]) <= {"PYTHONHASHSEED", "LC_CTYPE"}
     assert len(seen[1]) == 4  # the three standard ones, and the listing itself
+    assert capfd.readouterr() == ("", "")
 
 
 def child(folder: Path, script: str) -> Path:
@@ -257,7 +266,7 @@ def test_a_process_that_ends_before_it_runs_code_is_no_fault_of_the_code(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("return {1, 2}", "returned set, which JSON cannot hold"),
+        ("return {1, 2}", "the code of 'f' returned set, which JSON cannot hold"),
         ("return {1: 2}", "a dict whose keys are not all text"),
         ("return float('nan')", "returned float"),
         ("x = []\n    for _ in range(200): x = [x]\n    return x", "nested more than 100 deep"),
@@ -279,6 +288,9 @@ def test_a_process_that_ends_before_it_runs_code_is_no_fault_of_the_code(
         ("import json; json.dumps = None; raise ValueError", "with status 1"),
         ("import os; os.write(3, b'junk'); os._exit(0)", "not JSON"),
         ("import os; os.write(3, b'[1]'); os._exit(0)", "of another form"),
+        ("import os; os.write(3, b'{\"error\": 1}'); os._exit(0)", "of another form"),
+        ("import os; os.write(3, b'{\"value\": NaN}'); os._exit(0)", "NaN is not a JSON number"),
+        ("import os; os.write(3, b'{\"value\": 1e999}'); os._exit(0)", "not JSON"),
     ],
 )
 def test_what_is_no_value_is_an_error(body: str, said: str) -> None:
@@ -315,6 +327,23 @@ def test_many_at_once() -> None:
     for thread in threads:
         thread.join()
     assert sorted(found, key=str) == sorted(range(12), key=str)
+
+
+def test_no_more_run_at_once_than_there_are_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    script = (
+        f"path = {str(lock)!r}; value = not os.path.exists(path); os.close(os.open(path, os.O_CREAT)); "
+        "time.sleep(0.05); os.path.exists(path) and os.remove(path)"
+    )
+    monkeypatch.setattr(isolate, "CHILD", child(tmp_path, script))
+    monkeypatch.setattr(isolate, "_AT_ONCE", threading.BoundedSemaphore(1))
+    alone: list[JSON] = []
+    threads = [threading.Thread(target=lambda: alone.append(run("def f():\n    return 1"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert alone == [True] * 4
 
 
 def test_an_executor_of_the_users_gets_the_request_and_gives_the_reply() -> None:
