@@ -313,10 +313,12 @@ def read(owner: str, slot: Slot, value: object) -> Any:
 def _mismatch(owner: str, slot: Slot, value: object, error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = "".join(f"[{part!r}]" for part in first["loc"])
-    return (
-        f"{owner}(): input {slot.name!r}{where} takes {type_name(slot.annotation)}, "
-        f"got {shown(value)} of type {type(value).__name__}: {first['msg']}"
-    )
+    told = f"{owner}(): input {slot.name!r}{where} takes {type_name(slot.annotation)}, "
+    if isinstance(value, types.CoroutineType):
+        name = value.__qualname__
+        value.close()  # it will never be awaited, which is said here and need not be warned of again
+        return f"{told}got a coroutine: write await before the call of {name!r}, in an async def"
+    return f"{told}got {shown(value)} of type {type(value).__name__}: {first['msg']}"
 
 
 def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:

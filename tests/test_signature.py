@@ -65,6 +65,14 @@ def test_a_wrong_call_says_what_was_given_and_what_is_taken(args: Any, kwargs: A
         from_function(triage).bind(args, kwargs)
 
 
+def test_a_coroutine_that_nobody_awaited_is_named() -> None:
+    async def wait() -> str:
+        return "hi"
+
+    with pytest.raises(InputError, match=r"got a coroutine: write await before the call of '.*wait'"):
+        from_function(triage).bind((wait(),), {})
+
+
 def test_a_missing_hint_a_missing_return_and_star_arguments_are_refused() -> None:
     def no_hint(a) -> str: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
 

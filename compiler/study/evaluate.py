@@ -109,12 +109,13 @@ class Evaluation:
             f"{self.program} on {len(self.outcomes)} examples by {self.metric}: "
             f"{self.score:.1%} (95 % interval {low:.1%} to {high:.1%})",
             *(f"  {name}: {value:.1%}" for name, value in self.objectives.items()),
-            f"  {self.spend.search.calls} LM calls, {self.spend.search.tokens} tokens, {dollars}; "
+            f"  {self.spend.search.calls:,} LM calls, {self.spend.search.tokens:,} tokens, {dollars}; "
             f"{median:.3g} s a run (95 % under {most:.3g} s)",
         ]
         if self.failures:
             first = self.failures[0]
-            lines.append(f"  {len(self.failures)} runs failed, counted as 0; the first: {first.failure}")
+            runs = f"{len(self.failures)} run{'s' if len(self.failures) > 1 else ''}"
+            lines.append(f"  {runs} failed, counted as 0; the first: {first.failure}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -41,7 +41,11 @@ def _parts(found: Evaluation) -> Iterator[Markup]:
     if found.failures:
         failed = [(outcome.example, told(short(outcome.failure))) for outcome in found.failures[:SHOWN]]
         shown = table("Failed runs, counted as 0", ("example", "what failed"), failed)
-        yield details(f"{len(found.failures)} runs failed, counted as 0", shown, opened=True)
+        yield details(
+            f"{len(found.failures)} run{'s' if len(found.failures) > 1 else ''} failed, counted as 0",
+            shown,
+            opened=True,
+        )
     lowest = sorted((o for o in found.outcomes if o.score is not None), key=lambda outcome: outcome.value)[:SHOWN]
     if lowest:
         heads = ("example", "score", "said", "feedback")

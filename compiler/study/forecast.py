@@ -187,13 +187,17 @@ class CostEstimate:
         lines = [
             f"Compiling {self.program} with {self.optimizer}: about {self.total_calls:,} LM calls ({roles}), "
             f"{low:,} to {high:,} tokens{demos}, {dollars_between(self.usd)}",
-            f"  {self.per_run.calls:.3g} calls a run over {self.per_run.runs} real runs, {most}",
+            f"  {_counted(self.per_run.calls, 'call')} a run over {_counted(self.per_run.runs, 'real run')}, {most}",
             f"  {_splits_in_words(self.splits)}",
             f"  {_gain_in_words(self.splits, self.smallest_gain)}",
         ]
         if self.ops:
             lines.append(f"  ops, each about {self.runs:,} times: {', '.join(self.ops)}")
         return "\n".join(lines)
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:.3g} {what}{'' if number == 1 else 's'}"
 
 
 def _splits_in_words(splits: Splits) -> str:

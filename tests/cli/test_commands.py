@@ -267,6 +267,7 @@ def test_graph_and_schema(run: Run, app: Path) -> None:
     refused = run("graph", "app.py:hosted")
     assert refused.code == 1
     assert "host mode" in refused.err
+    assert "line " in refused.err
     assert json.loads(run("schema").out)["title"] == "treadle/program version 1"
 
 
@@ -299,6 +300,9 @@ def test_graph_and_schema(run: Run, app: Path) -> None:
         ([*COMPILE, "--optimizer", "magic"], 1, "no optimizer is called 'magic'"),
         ([*COMPILE, "--set", "magic=1"], 1, "its settings are"),
         ([*COMPILE, "--max-calls", "-1"], 1, "a cap is above 0"),
+        ([*COMPILE, "--out", "missing/x.json"], 1, "there is no folder"),
+        ([*COMPILE, "--out", "."], 1, "it is a folder; nothing was begun"),
+        (["demo", "--out", "missing/x.json"], 1, "nothing was begun"),
         (
             ["show", "app.py:support", "--prompt", "answer"],
             1,

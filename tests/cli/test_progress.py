@@ -8,6 +8,7 @@ import pytest
 
 from tests.test_escape import HOSTILE
 from treadle.cli.progress import Live, Plain, State, _rows, shown
+from treadle.cli.sayings import said
 from treadle.compiler.redact import register
 from treadle.compiler.study.events import Event
 
@@ -30,6 +31,7 @@ def events() -> Iterator[Event]:
             {"candidate": "0", "example": "b", "score": None, "failure": "ValueError: no", "calls": 2, "stored": True},
         ),
         ("settled", {"done": 2, "of": 2, "search": [5, 100, 0.01], "by_role": {}, "sent": [6, 120, 0.02]}),
+        ("stage", {"name": "instructions"}),
         ("asked", {"number": 2, "what": '{"ask":"propose","contexts":["x"]}'}),
         ("cell", {"candidate": "1", "example": "a", "score": 1.0, "failure": "", "calls": 3, "stored": False}),
         ("cell", {"candidate": "1", "example": "b", "score": 0.5, "failure": "", "calls": 3, "stored": False}),
@@ -48,10 +50,46 @@ def test_plain_is_one_line_an_event_and_silent_on_good_cells() -> None:
     lines = out.getvalue().splitlines()
     assert lines[0] == "0.0s opened the study in studies/a"
     assert lines[1:3] == ["Compiling support with mipro: about 900 LM calls", "  3 calls a run"]
-    assert [line.split()[1] for line in lines[3:]] == ["cell", "settled", "warning"]
-    assert "failure=ValueError: no" in lines[3]
+    assert [line.split()[1] for line in lines[3:]] == ["a", "settled", "stage:", "warning:"]
+    assert lines[3] == "4.0s a run failed: ValueError: no (example b)"
     assert "\x1b" not in out.getvalue()
     assert all(len(line) <= 200 for line in lines)
+
+
+TOLD: list[tuple[str, dict[str, Any], str]] = [
+    ("stage", {"name": "trials"}, "stage: trials"),
+    (
+        "demos",
+        {"predictor": "reply", "labelled": 75, "bootstrapped": 19, "passed": 19, "runs": 48},
+        "demos for reply: 75 labelled, 19 bootstrapped from 19 of 48 runs that passed",
+    ),
+    (
+        "verdict",
+        {"verdict": "better", "probability": 1.0, "start": 0.3, "winner": 0.75, "difference": 0.45, "low": 0.3,
+         "high": 0.6, "n": 114},
+        "verdict better (P = 1.000): 0.300 before, 0.750 after, difference +0.450 (+0.300 to +0.600) on 114 examples",
+    ),
+    ("finding", {"text": "urgency matters most", "share": 0.5}, "found: urgency matters most"),
+    ("stopped", {"reason": "StudyError", "text": "interrupted"}, "stopped: interrupted"),
+    ("part", {"name": "both", "score": 0.123456, "n": 9}, "part name=both score=0.1235 n=9"),
+    ("demos", {"odd": [1, 2]}, "demos odd=[1, 2]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "fields", "words"), TOLD, ids=[words for _, _, words in TOLD])
+def test_events_in_words(kind: str, fields: dict[str, Any], words: str) -> None:
+    assert said(Event(kind=kind, fields=fields, seconds=0.0)) == words
+
+
+def test_many_failures_are_counted_and_not_listed() -> None:
+    out = io.StringIO()
+    listen = Plain(out)
+    for number in range(300):
+        listen(Event(kind="cell", fields={"example": str(number), "failure": "ValueError: no"}, seconds=1.0))
+    listen(Event(kind="settled", fields={"done": 300, "of": 300}, seconds=2.0))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 7
+    assert lines[-2:] == ["2.0s … and 295 more runs failed", "2.0s settled 300 of 300 runs"]
 
 
 def test_the_live_display_says_where_the_search_stands() -> None:
@@ -61,7 +99,7 @@ def test_the_live_display_says_where_the_search_stands() -> None:
     rows = dict(_rows(state))
     assert rows["score"].startswith("start 0.250, best 0.750")
     assert rows["spent"] == "6 of 1,000 calls, 120 tokens, $0.0200 of $2"
-    assert rows["now"] == "writing proposals (batch 2)"
+    assert rows["now"] == "instructions: writing proposals (batch 2)"
     assert "4 runs" in rows["pace"]
     assert "2 calls from the store" in rows["pace"]
     assert "1 failed runs" in rows["pace"]

@@ -37,6 +37,7 @@ def run(out: str, seed: int, watched: AbstractContextManager[Progress | None]) -
         seed: Of the search.
         watched: Shows progress for as long as the search lasts.
     """
+    output.must_be_writable(out)
     output.show(_INTRODUCTION)
     lm = treadle.LM("offline")
     budget = treadle.Budget(calls=CALLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ _OPTIONS = {
 def _on_the_command_line(text: str) -> str:
     """The option that does what the error's remedy does in Python."""
     return "".join(f"\n  here: {option}" for part, option in _OPTIONS.items() if part in text)
+
+
+def must_be_writable(path: str) -> None:
+    """Find out before anything is paid for that a result could not be written.
+
+    Raises:
+        ConfigurationError: Its folder is missing or may not be written, or it is a folder itself.
+    """
+    target, folder = Path(path), Path(path).absolute().parent
+    if target.is_dir():
+        problem = "it is a folder"
+    elif not folder.is_dir():
+        problem = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        problem = f"the folder {folder} may not be written"
+    else:
+        return
+    msg = f"cannot write {path}: {problem}; nothing was begun"
+    raise ConfigurationError(msg)
 
 
 def write(path: str, text: str) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from treadle.cli.sayings import UNSAID, amount, is_amount, said
 from treadle.compiler.canonical import JSON
 from treadle.compiler.escape import line, plain
 from treadle.compiler.redact import redact
@@ -85,10 +86,10 @@ class State:
 
     def _take_settled(self, fields: Mapping[str, Any], _seconds: float) -> None:
         sent: Any = fields.get("sent")
-        if _is_amount(sent):
+        if is_amount(sent):
             self.spent = (sent[0], sent[1], sent[2])
             replies: Any = fields.get("search")
-            self.again = max(0, sent[0] - replies[0]) if _is_amount(replies) else 0
+            self.again = max(0, sent[0] - replies[0]) if is_amount(replies) else 0
 
     def _take_warning(self, fields: Mapping[str, Any], _seconds: float) -> None:
         self.warnings.append(str(fields.get("text", "")))
@@ -124,37 +125,45 @@ class State:
         return sum(calls for _, calls in self._recent) / max(1.0, min(_RECENT, self.seconds))
 
 
-def _of(cap: Any) -> str:
-    return f" of {cap:,}" if isinstance(cap, int) else ""
-
-
-_SAID_ELSEWHERE = ("asked", "candidate", "done", "menu", "proposal", "trial")
-"""Events a person who watches has no use for: they are in the study's ``events.jsonl`` and in the report."""
-
 _PAUSE = 1.0
 """Seconds between two lines on batches that were settled."""
+_FAILURES = 5
+"""Failed runs of a batch that are told one by one."""
 
 
 class Plain:
-    """One line per event that tells a person something. Cells are told only where they failed."""
+    """One line per event that tells a person something. Runs are told only where they failed, and then the first few."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._lock = threading.Lock()
         self._settled = -_PAUSE
+        self._failed = 0
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
-        if event.kind in _SAID_ELSEWHERE or (event.kind == "cell" and not event.fields.get("failure")):
+        if event.kind in UNSAID or not self._worth_a_line(event):
             return
-        if event.kind == "settled":
-            if event.seconds - self._settled < _PAUSE:
-                return
-            self._settled = event.seconds
         if event.kind == "estimate":
             self._write(plain(redact(str(event.fields.get("text", "")))))
             return
-        self._write(line(redact(f"{event.seconds:.1f}s {event.kind} {_told(event)}"), _LONGEST_LINE))
+        self._say(event.seconds, said(event))
+
+    def _worth_a_line(self, event: Event) -> bool:
+        if event.kind == "cell":
+            self._failed += bool(event.fields.get("failure"))
+            return bool(event.fields.get("failure")) and self._failed <= _FAILURES
+        if event.kind == "settled":
+            if self._failed > _FAILURES:
+                self._say(event.seconds, f"… and {self._failed - _FAILURES:,} more runs failed")
+            self._failed = 0
+            if event.seconds - self._settled < _PAUSE:
+                return False
+            self._settled = event.seconds
+        return True
+
+    def _say(self, seconds: float, text: str) -> None:
+        self._write(line(redact(f"{seconds:.1f}s {text}"), _LONGEST_LINE))
 
     def _write(self, text: str) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):  # a closed pipe is no reason to stop a search
@@ -162,52 +171,8 @@ class Plain:
             self._out.flush()
 
 
-def _told(event: Event) -> str:
-    """The particulars of an event on one line."""
-    fields = event.fields
-    if event.kind == "opened":
-        return _opened(fields)
-    if event.kind == "settled":
-        done = (
-            f"{fields['done']} of {fields['of']} runs" if "of" in fields else f"{fields.get('proposals', 0)} proposals"
-        )
-        sent = fields.get("sent")
-        return f"{done}; {_amount(sent)} sent so far" if _is_amount(sent) else done
-    return " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, ""))
-
-
-def _opened(fields: Mapping[str, Any]) -> str:
-    """Where the study is kept, and whether it goes on."""
-    where = f"the study in {fields['folder']}" if fields.get("folder") else "a study in memory"
-    attempts = fields.get("attempts")
-    return f"{where}, {attempts:,} calls made so far" if isinstance(attempts, int) and attempts else where
-
-
 def _doing(fields: Mapping[str, Any]) -> str:
     return "writing proposals" if '"ask":"propose"' in str(fields.get("what", "")) else "measuring"
-
-
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3
-
-
-def _amount(value: Any, caps: Mapping[str, Any] | None = None) -> str:
-    """Calls, tokens and dollars, each of its cap, as a person would say it."""
-    (calls, tokens, usd), caps = value, caps or {}
-    dollars = "price unknown" if usd is None else f"${usd:.4f}" if usd else "$0"
-    if isinstance(caps.get("usd"), int | float):
-        dollars += f" of ${caps['usd']:g}"
-    return f"{calls:,}{_of(caps.get('calls'))} calls, {tokens:,}{_of(caps.get('tokens'))} tokens, {dollars}"
-
-
-def _value(value: JSON) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return str(len(value)) if len(value) > 6 else "[" + ", ".join(map(_value, value)) + "]"
-    return str(value)
 
 
 class Live:
@@ -245,7 +210,7 @@ def _rows(state: State) -> Iterator[tuple[str, str]]:
     yield "now", f"{state.stage}: {state.doing}" if state.stage else state.doing
     if state.start is not None and state.best is not None:
         yield "score", f"start {state.start:.3f}, best {state.best:.3f} (where measured; the verdict comes at the end)"
-    yield "spent", _amount(state.spent, state.budget)
+    yield "spent", amount(state.spent, state.budget)
     counts = [
         (state.stored, "calls from the store"),
         (state.again, "calls sent again"),

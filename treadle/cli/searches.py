@@ -93,6 +93,8 @@ def compile_(program: str, **given: Any) -> None:
     The file is written whatever the verdict is; where no gain is shown it holds the program as it was.
     """  # noqa: D301  \b is click's mark for lines to leave as they are
     found = arguments.program_of(program, given)
+    out = given["out"] or f"{found.name}.json"
+    output.must_be_writable(out)
     search = {**_search(given), "budget": arguments.budget_from(given)}
     if given["no_study"]:
         search["study"] = None
@@ -105,7 +107,7 @@ def compile_(program: str, **given: Any) -> None:
         search["proposer_lm"] = arguments.lm_from(given["proposer_lm"])
     with _watched(given["display"], resumable=not given["no_study"]) as events:
         compiled = treadle.compile(found, given["data"], gate=given["gate"], events=events, **search)
-    _finish(compiled, given["out"] or f"{found.name}.json", as_json=given["as_json"])
+    _finish(compiled, out, as_json=given["as_json"])
 
 
 def _search(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,11 +124,11 @@ def _search(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finish(compiled: Compiled[..., Any], out: str, *, as_json: bool) -> None:
-    compiled.save(out)
     if as_json:
         output.show_json(compiled.report.to_json())
     else:
         output.show(str(compiled.report))
+    compiled.save(out)
     output.say(f"wrote {out}")
 
 
