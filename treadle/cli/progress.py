@@ -132,7 +132,7 @@ _FAILURES = 5
 
 
 class Plain:
-    """One line per event that tells a person something. Runs are told only where they failed, and then the first few."""
+    """One line per event that tells a person something. Of runs only failed ones are told, the first few."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
