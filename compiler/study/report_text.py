@@ -113,8 +113,8 @@ def _costs(report: Report) -> str:
 def remarks(report: Report) -> Iterator[str]:
     """What else is to be said of the costs."""
     spend = report.spend
-    if spend.from_store:
-        yield f"{spend.from_store:,} replies came from the store."
+    if spend.sent_now < spend.search.calls:
+        yield f"{spend.sent_now:,} of these calls were sent by this run, the store answered the others."
     if spend.attempts > spend.search.calls:
         yield f"{spend.attempts:,} attempts were sent, retries and those of earlier runs among them."
     if spend.without_usage:

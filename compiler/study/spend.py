@@ -23,7 +23,7 @@ class Spend:
         sent: Every attempt, of all runs; what may have been billed or was lost counts at its worst case.
         attempts: Attempts of all runs.
         lost: Attempts that were in flight when a run was killed.
-        from_store: Replies this run took from the store.
+        sent_now: Attempts of this run; the store gave the other replies.
         without_usage: Replies of this run that did not say their usage.
         timing_dependent: Calls were metered one by one: where the cap cut a batch, the cut may depend on timing.
     """
@@ -33,7 +33,7 @@ class Spend:
     sent: Amount
     attempts: int
     lost: int
-    from_store: int
+    sent_now: int
     without_usage: int
     timing_dependent: bool
 
@@ -52,7 +52,7 @@ def spend_of(engine: Engine) -> Spend:
         sent=attempts.ledger.spent,
         attempts=attempts.recovered.attempts + attempts.sent,
         lost=attempts.recovered.lost,
-        from_store=sum(engine.caller.from_store.values()),
+        sent_now=attempts.sent,
         without_usage=attempts.without_usage,
         timing_dependent=engine.queue.timing_dependent,
     )
