@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from treadle.compiler.artifact.emit import save
 from treadle.compiler.canonical import JSON, digest
@@ -125,6 +125,9 @@ def compile(
         BudgetExhausted: The budget does not reach for the input program and the verdict.
         StudyError: The search stopped; the same call goes on.
     """
+    if gate not in get_args(Gate):
+        msg = f"gate={gate!r}: it is one of {', '.join(get_args(Gate))}"
+        raise ConfigurationError(msg)
     job = prepare(
         program, data, metric, optimizer, feedback=feedback, select=select, confirm=confirm, fields=fields, lm=lm,
         proposer_lm=proposer_lm, models=models, stubs=stubs, seed=seed,

@@ -232,7 +232,7 @@ class Signature:
         bound: dict[str, Any] = {}
         for slot in self.inputs:
             if slot.name in named:
-                bound[slot.name] = checked(self.name, slot, named[slot.name])
+                bound[slot.name] = checked(f"{self.name}()", slot, named[slot.name])
             elif slot.required:
                 msg = f"{self.name}() needs the input {slot.name!r}; it takes {self.takes()}"
                 raise InputError(msg)
@@ -242,7 +242,9 @@ class Signature:
 
     def _named(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         if len(args) > len(self.inputs):
-            msg = f"{self.name}() takes {len(self.inputs)} inputs ({self.takes()}) but {len(args)} were given"
+            msg = (
+                f"{self.name}() takes {_counted(len(self.inputs), 'input')} ({self.takes()}) but {len(args)} were given"
+            )
             raise InputError(msg)
         named = {slot.name: value for slot, value in zip(self.inputs, args, strict=False)}
         for name, value in kwargs.items():
@@ -313,12 +315,16 @@ def read(owner: str, slot: Slot, value: object) -> Any:
 def _mismatch(owner: str, slot: Slot, value: object, error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = "".join(f"[{part!r}]" for part in first["loc"])
-    told = f"{owner}(): input {slot.name!r}{where} takes {type_name(slot.annotation)}, "
+    told = f"{owner}: input {slot.name!r}{where} takes {type_name(slot.annotation)}, "
     if isinstance(value, types.CoroutineType):
         name = value.__qualname__
         value.close()  # it will never be awaited, which is said here and need not be warned of again
         return f"{told}got a coroutine: write await before the call of {name!r}, in an async def"
     return f"{told}got {shown(value)} of type {type(value).__name__}: {first['msg']}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _outputs_model(name: str, outputs: tuple[Slot, ...]) -> type[pydantic.BaseModel]:

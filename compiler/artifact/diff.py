@@ -261,10 +261,11 @@ def _key(demo: Demo) -> str:
 def demo_in_words(demo: Demo) -> str:
     """A demo on one line."""
 
-    def side(fields: Mapping[str, JSON], limit: int) -> str:
+    def side(fields: Mapping[str, JSON]) -> str:
+        limit = 60 if len(fields) == 1 else 36
         return ", ".join(f"{name}: {line(_short(value), limit)}" for name, value in fields.items())
 
-    return f"{side(demo.inputs, 60)} → {side(demo.outputs, 60)} ({demo.origin})"
+    return f"{side(demo.inputs)} → {side(demo.outputs)} ({demo.origin})"
 
 
 def _short(value: JSON) -> str:

@@ -19,6 +19,7 @@ from treadle.compiler.study.optimizer import Optimizer
 from treadle.compiler.study.program_runner import ProgramRunner, stubs_for
 from treadle.compiler.study.splits import Splits, own_splits, split
 from treadle.compiler.study.study import Study, open_study
+from treadle.compiler.values import shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,9 @@ def prepare(
     """
     check_program(program)
     takes_trace(metric)
+    if isinstance(optimizer, type) or not (hasattr(optimizer, "search") and hasattr(optimizer, "plan")):
+        msg = f"{shown(optimizer)} is no optimizer: give the name of one, or an object with name, search and plan"
+        raise DataError(msg)
     offered = _distinct(models, lm_of(lm))
     if offered:
         program = program.bind(lm={one.model: one for one in offered})
@@ -145,8 +149,12 @@ def _split(
     if feedback is None and select is None and confirm is None:
         whole = load_data([] if data is None else data, program.inputs, fields=fields)
         return whole, split(whole, seed)
-    if data is not None or feedback is None or select is None:
+    if data is not None:
         msg = "give data=, or your own feedback= and select= (and confirm=), not both"
+        raise DataError(msg)
+    if feedback is None or select is None:
+        missing = "feedback=" if feedback is None else "select="
+        msg = f"{missing} is missing: splits of your own are feedback= and select=, and confirm= for the verdict"
         raise DataError(msg)
     parts = [
         load_data(part, program.inputs, fields=fields) if part is not None else None

@@ -269,7 +269,7 @@ class LogicalLedger:
         used = {"calls": self.settled.calls, "tokens": self.settled.tokens, "usd": self.settled.usd}[cap]
         return BudgetExhausted(
             f"the budget is used up: the next step may take {needs} {cap}; of {self.caps} for this search {used} {cap} "
-            "are used"
+            "are used (a tenth of every cap is kept for retries)"
         )
 
     def arrived(self, key: str, actual: Amount) -> None:

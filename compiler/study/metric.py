@@ -48,8 +48,14 @@ def takes_trace(metric: Metric) -> bool:
     """Whether ``metric`` takes the trace as its third argument.
 
     Raises:
-        DataError: It takes neither two nor three arguments.
+        DataError: It is no function, or takes neither two nor three arguments.
     """
+    if not callable(metric):
+        msg = (
+            f"the metric is {shown(metric)}; a metric is a function of (example, prediction), or "
+            "treadle.exact_match('label')"
+        )
+        raise DataError(msg)
     try:
         parameters = inspect.signature(metric).parameters.values()
     except (TypeError, ValueError):

@@ -69,6 +69,9 @@ class Store:
     def __init__(
         self, folder: Path | None, *, mode: Mode = "write", warn: Callable[[str], None] = _log.warning
     ) -> None:
+        if mode not in get_args(Mode):
+            msg = f"mode={mode!r}: it is one of {', '.join(get_args(Mode))}"
+            raise ConfigurationError(msg)
         self.mode: Mode = mode
         self._warn = warn
         self._pending: list[Row] = []

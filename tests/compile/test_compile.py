@@ -122,6 +122,25 @@ def test_the_same_call_again_sends_nothing(tmp_path: Path) -> None:
     assert treadle.dumps(second) == treadle.dumps(first)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"gate": "surely"}, treadle.ConfigurationError, "gate='surely': it is one of probable, strict, report"),
+        ({"mode": "append"}, treadle.ConfigurationError, "mode='append': it is one of off, read, write, replay"),
+        ({"optimizer": object()}, treadle.DataError, "is no optimizer: give the name of one"),
+        ({"metric": "exact_match"}, treadle.DataError, "the metric is 'exact_match'; a metric is a function"),
+        ({"data": None, "feedback": rows(9)}, treadle.DataError, "select= is missing"),
+        ({"data": None, "select": rows(9)}, treadle.DataError, "feedback= is missing"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_asked(
+    given: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    arguments: dict[str, Any] = {"data": rows(40), "metric": METRIC, "optimizer": "labeled", "study": None, **given}
+    with pytest.raises(error, match=says):
+        treadle.compile(route, lm=treadle.Scripted([]), events=None, **arguments)
+
+
 def test_own_splits() -> None:
     data = rows(120)
     result = treadle.compile(
