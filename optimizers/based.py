@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from treadle.compiler.canonical import canonical
 from treadle.compiler.graph.parameters import Candidate, Parameter, ParameterSpace
 from treadle.compiler.module import Module
 from treadle.compiler.space import parameters_of
@@ -37,14 +38,14 @@ class SpaceAt(ParameterSpace):
         return self._base
 
     def candidate(self, values: Mapping[str, JSON], *, parents: tuple[str, ...] = (), origin: str = "") -> Candidate:
-        """The base with ``values`` over it.
+        """The base with ``values`` over it. What a value outside has to be is the base's own.
 
         Raises:
             GraphError: An address is unknown or a value is not allowed.
         """
-        for address in values:
-            if address not in self:
-                super().candidate({address: values[address]})  # which says so
+        for address, value in values.items():
+            if address not in self and canonical(value) != canonical(self._base.values.get(address)):
+                super().candidate({address: value})  # which says so
         return self._whole.candidate({**self._base.values, **values}, parents=parents, origin=origin)
 
 

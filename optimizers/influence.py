@@ -35,12 +35,14 @@ class Influence:
         gain: Mean paired difference to it.
         error: Standard error of that.
         n: Examples.
+        works: Whether any run of the block went well; one of which none did is not drawn.
     """
 
     plain: float
     gain: float
     error: float
     n: int
+    works: bool = True
 
     @property
     def ratio(self) -> float:
@@ -63,15 +65,15 @@ def keep_probabilities(
         activation: ``"normalised"`` or ``"paper"``.
         sharpness: The paper's t. Ours is not sharper than the standard error of the influences.
     """
-    if not influences:
+    ratios = {name: found.ratio for name, found in influences.items() if found.works}
+    if not ratios:
         return {}
-    ratios = {name: found.ratio for name, found in influences.items()}
     if activation == "paper":
         top = max(ratios.values())
         weights = {name: math.exp((ratio - top) / sharpness) for name, ratio in ratios.items()}
         return {name: weight / math.fsum(weights.values()) for name, weight in weights.items()}
     best = max(1.0, *ratios.values())
-    spreads = sorted(found.spread for found in influences.values())
+    spreads = sorted(found.spread for found in influences.values() if found.works)
     soft = max(sharpness, spreads[len(spreads) // 2])
     return {name: max(FLOOR, math.exp((ratio - best) / soft)) for name, ratio in ratios.items()}
 

@@ -11,10 +11,13 @@ Where we depart, and why:
 - blocks are kept by our normalised rule, not by a share of a softmax (``influence.py``); the paper's is a setting;
 - before anything is drawn, all blocks of an influence above 1 are tried together, and each alone;
 - what comes to the same program is tried once: a duplicate costs nothing and does not count as one of ``topologies``;
-- candidates are compared in pairs on shared examples and dropped early, instead of three runs of each on all;
+- candidates are compared in pairs on shared examples and dropped early; the paper's three runs are kept for the
+  topology that is chosen, on the examples that decide;
 - each stage has to do better than the one before on examples it was not chosen by, or it is rolled back; a topology,
   which costs calls in every run from then on, has to do so with the probability ``evidence``;
-- what is answered in two agents is told from what costs LM calls: the paper counts agents and means both;
+- a block is measured with the prompts its helpers come with; they are searched once, in the last stage, for the blocks
+  that are used;
+- agents and LM calls are bounded apart: the paper counts agents and means both;
 - the report has three programs beside the winner: the one that was given, prompts only, and self-consistency at the
   winner's tokens.
 """
@@ -25,13 +28,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
+from treadle.compiler.artifact.diff import in_words
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, SignatureError
 from treadle.compiler.graph.bind import answers_step
 from treadle.compiler.graph.nodes import LM
 from treadle.compiler.module import Module, module_of
 from treadle.optimizers.based import SpaceAt, widened
-from treadle.optimizers.blocks import BLOCKS, Block, Configuration, composed, none_of
+from treadle.optimizers.blocks import BLOCKS, Block, Configuration, composed, fits, none_of
 from treadle.optimizers.influence import Activation, Influence, drawn, keep_probabilities
 from treadle.optimizers.rungs import best, halve, planned_runs
 from treadle.optimizers.settings import at_least, one_of
@@ -63,11 +67,12 @@ class MASS:
         prompts: The optimizer of prompts; by default, where it is chosen by name, ``"mipro"``.
         blocks: Ways of answering to put together, from the inside out; those that cannot serve a step are left out.
         topologies: Different topologies to try, beside the blocks alone.
-        max_agents: Most of a step's configuration: the sum of its numbers.
+        max_agents: Most the numbers of one step's configuration may add up to.
         max_lm_calls: Most LM calls of one run of the program; ``None`` for no bound.
         activation: ``"normalised"``, or ``"paper"`` for the paper's rule read literally.
         sharpness: The paper's t: the smaller, the more a larger influence counts.
         evidence: Probability of being better, on held-out examples, from which on a topology is kept.
+        repeats: Runs of each of these examples, before and after: at a temperature above 0 one run says little.
         without: Stages to leave out, to see what they are for.
     """
 
@@ -80,11 +85,12 @@ class MASS:
     activation: Activation = "normalised"
     sharpness: float = 0.05
     evidence: float = 0.95
+    repeats: int = 3
     without: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         at_least(self, 0, "topologies", "evidence")
-        at_least(self, 1, "max_agents", "max_lm_calls")
+        at_least(self, 1, "max_agents", "max_lm_calls", "repeats")
         if self.sharpness <= 0:
             msg = f"MASS(sharpness={self.sharpness}): sharpness takes a number above 0"
             raise ConfigurationError(msg)
@@ -111,7 +117,10 @@ class MASS:
         """What the stages take, blocks and topologies at the calls they usually make."""
         held = 0 if shape.cross_fitted else shape.select // HELD
         choosing = dataclasses.replace(shape, select=shape.select - held)
-        calls: dict[str, float] = {"task": 2 * held * shape.calls_per_run * _CALLS_OF_A_TOPOLOGY}
+        judged = shape.select if shape.cross_fitted else held
+        calls: dict[str, float] = {
+            "task": (2 * held + self.repeats * judged) * shape.calls_per_run * _CALLS_OF_A_TOPOLOGY
+        }
         for stage, predictors, times in (("prompts", 1, shape.predictors), ("joint", shape.predictors, 1)):
             if stage not in self.without:
                 for role, count in self.prompts.plan(dataclasses.replace(choosing, predictors=predictors)).items():
@@ -147,7 +156,7 @@ class _Search:
             return
         for name in self._servable:
             self._prompts(f"prompts of {name}", [name])
-        self._tuned = self.current
+            self._tuned = self.current
 
     def joint(self) -> None:
         """All prompts together, of what the stages before led to."""
@@ -172,8 +181,10 @@ class _Search:
         helpers = dict.fromkeys(f"{name}/{call.address}" for call in calls if not answers_step(call))
         return [f"{at}.{field}" for at in (name, *helpers) for field in ("instruction", "demos")]
 
-    def _take(self, stage: str, found: Candidate, tried: Sequence[Candidate], *, evidence: float) -> None:
-        decision = self._stages.decide(stage, self.current, found, tried, evidence=evidence)
+    def _take(
+        self, stage: str, found: Candidate, tried: Sequence[Candidate], *, evidence: float, repeats: int = 1
+    ) -> None:
+        decision = self._stages.decide(stage, self.current, found, tried, evidence=evidence, repeats=repeats)
         if decision.kept:
             self.current = found
 
@@ -200,7 +211,7 @@ class _Search:
         values: dict[str, JSON] = dict(self.current.values)
         for name, numbers in configurations.items():
             module = self._module(name, numbers)
-            if module is None:
+            if module is None or not fits(numbers, self.settings.max_agents):
                 return None
             values[f"{name}.module"] = module.to_json()
         return self._topologies.candidate(values, parents=(self.current.id,), origin=origin)
@@ -218,14 +229,20 @@ class _Search:
         for name, block, candidate in made:
             if candidate is not None:
                 self._influences.setdefault(name, {})[block.name] = self._influence(name, block, candidate)
+            else:
+                self.study.finding(
+                    f"{block.name} on {name}: not tried, max_agents or max_lm_calls leaves no room for it"
+                )
         return candidates
 
     def _influence(self, name: str, block: Block, candidate: Candidate) -> Influence:
         table, ids = self.study.table, self._stages.choosing.splits.select
         paired = table.paired(candidate, self.current, ids)
         plain = table.mean(self.current, ids).mean
-        found = Influence(plain=plain, gain=paired.mean, error=paired.error, n=len(paired.differences))
         failed = [outcome.failure for outcome in table.outcomes(candidate, ids) if outcome.failure]
+        found = Influence(
+            plain=plain, gain=paired.mean, error=paired.error, n=len(paired.differences), works=len(failed) < len(ids)
+        )
         why = f"; {len(failed)} runs failed, the first with {failed[0][:120]}" if failed else ""
         self.study.finding(
             f"{block.name} on {name}: influence {found.ratio:.2f} ({100 * found.gain:+.1f} ± {100 * found.error:.1f} "
@@ -249,7 +266,16 @@ class _Search:
             halve(self._stages.choosing, tried)
             tried.sort(key=lambda candidate: self._topologies.lm_calls(candidate) or 0)  # of equal ones the cheapest
             found = best(self._stages.choosing, self.current, tried)
-            self._take("topology", found, tried, evidence=self.settings.evidence)
+            self._say_what_is_best(found)
+            self._take("topology", found, tried, evidence=self.settings.evidence, repeats=self.settings.repeats)
+
+    def _say_what_is_best(self, found: Candidate) -> None:
+        answered = [
+            f"{name} by {in_words(module_of(name, predictor, found.values))}"
+            for name, predictor in self.study.program.predictors.items()
+            if f"{name}.module" in found.values
+        ]
+        self.study.finding(f"best on the examples that choose: {', '.join(answered) or 'no block'}")
 
     def _draw(self) -> list[Candidate]:
         """Different topologies: all helpful blocks together, then by chance."""

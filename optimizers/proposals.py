@@ -163,8 +163,22 @@ def asked(
 
 
 def instructions(space: ParameterSpace) -> list[Parameter]:
-    """The predictors' own instructions, in canonical order."""
-    return [p for p in space.only(kind="instruction").values() if p.address == f"{p.predictor}.instruction"]
+    """The predictors' own instructions and those of their modules' helpers, in canonical order.
+
+    An inner call that answers the step itself has the step's instruction.
+    """
+    found = space.only(kind="instruction").values()
+    return [p for p in found if p.address == f"{p.predictor}.instruction" or _helper(p.address)]
+
+
+def _helper(address: str) -> str:
+    """The role of whoever gets the instruction: a critic, a summariser, a judge; empty for the step itself.
+
+    >>> _helper("reply/vote/refine.critic/predict.instruction")
+    'critic'
+    """
+    _, dot, role = address.rpartition(".")[0].rpartition(".")
+    return role.partition("/")[0] if dot else ""
 
 
 def summary(study: Study) -> str:
@@ -177,14 +191,18 @@ def summary(study: Study) -> str:
 
 def grounding(study: Study, space: ParameterSpace, parameter: Parameter, way: Way, data: str, base: Candidate) -> Any:
     """The proposer's inputs that do not depend on what it writes from."""
-    name = parameter.predictor
     return {
         "data": data if way.data else "",
         "program": program_in_words(study.program) if way.program else "",
-        "step": role_in_words(study.program, name) if way.program else "",
+        "step": _step_in_words(study, parameter) if way.program or _helper(parameter.address) else "",
         "current_instruction": space.value(base, parameter.address),
         "tip": TIPS[way.tip],
     }
+
+
+def _step_in_words(study: Study, parameter: Parameter) -> str:
+    said, role = role_in_words(study.program, parameter.predictor), _helper(parameter.address)
+    return f"The {role} of the step below, asked beside it; the solved cases are the step's.\n{said}" if role else said
 
 
 def _request(

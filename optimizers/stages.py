@@ -8,6 +8,7 @@ what the others would choose.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class Decision:
 
     def __str__(self) -> str:
         """The decision for a report."""
+        if not self.n:
+            return f"{self.stage}: nothing better was found"
         said = f"{100 * self.difference:+.1f} points on {self.n} held-out examples (P = {self.probability:.2f})"
         return f"{self.stage}: {said}, {'kept' if self.kept else 'rolled back'}"
 
@@ -62,7 +65,14 @@ class Stages:
         self.choosing = study.view("stages", select=kept)
 
     def decide(
-        self, stage: str, before: Candidate, after: Candidate, tried: Sequence[Candidate], *, evidence: float
+        self,
+        stage: str,
+        before: Candidate,
+        after: Candidate,
+        tried: Sequence[Candidate],
+        *,
+        evidence: float,
+        repeats: int = 1,
     ) -> Decision:
         """Whether ``after`` takes the place of ``before``.
 
@@ -72,11 +82,12 @@ class Stages:
             after: What the stage chose.
             tried: All it chose from.
             evidence: The probability of being better from which on it is kept; 0.5 asks for no more than a gain.
+            repeats: How often both are run on each example, so that luck of one draw weighs less.
 
         Raises:
             BudgetExhausted: The budget does not reach for the comparison.
         """
-        differences = self._differences(before, after, tried)
+        differences = [] if before == after else self._differences(before, after, tried, repeats)
         mean = sum(differences) / len(differences) if differences else 0.0
         sure = probability_better(differences) if differences else 0.5
         kept = after != before and mean > 0 and sure >= evidence
@@ -84,16 +95,24 @@ class Stages:
         self._study.finding(str(decision), stage=stage, kept=kept, difference=mean, probability=sure)
         return decision
 
-    def _differences(self, before: Candidate, after: Candidate, tried: Sequence[Candidate]) -> list[float]:
-        if before == after:
-            return []
+    def _differences(
+        self, before: Candidate, after: Candidate, tried: Sequence[Candidate], repeats: int
+    ) -> list[float]:
         if self._held:
-            return list(self._study.compare(after, before, self._held).differences)
+            return self._paired(after, before, self._held, repeats)
         table, ids = self._study.table, self._study.splits.select
         known = [candidate for candidate in (before, *tried) if table.covers(candidate, ids)]
         found: list[float] = []
         for fold in self._study.splits.folds():
             rest = [example for example in ids if example not in set(fold)]
-            choice = table.best(known, rest or fold)
-            found += table.paired(choice, before, fold).differences
+            found += self._paired(table.best(known, rest or fold), before, fold, repeats)
         return found
+
+    def _paired(self, after: Candidate, before: Candidate, ids: Sequence[str], repeats: int) -> list[float]:
+        """What the one adds to the other on each example, on average over the repeats."""
+        if after == before:
+            return [0.0] * len(ids)
+        rows = [self._study.evaluate([after, before], ids, replicate=number) for number in range(repeats)]
+        return [
+            math.fsum(new[place].value - old[place].value for new, old in rows) / repeats for place in range(len(ids))
+        ]

@@ -140,12 +140,16 @@ OPTIMIZERS: Mapping[str, tuple[str, str]] = {
     "auto": ("auto", "Auto"),
     "bootstrap": ("bootstrap", "BootstrapFewShot"),
     "labeled": ("labeled", "LabeledFewShot"),
+    "mass": ("mass", "MASS"),
     "mipro": ("mipro", "MIPRO"),
     "optoprime": ("optoprime", "OptoPrime"),
     "random_search": ("random_search", "RandomSearch"),
     "textgrad": ("textgrad", "TextGrad"),
 }
 """Optimizers by the name ``compile`` takes: file under ``treadle.optimizers``, class."""
+
+_INNER: Mapping[str, Mapping[str, str]] = {"mass": {"prompts": "mipro"}}
+"""Settings that take another optimizer, itself or by name, and which it is where nothing is said."""
 
 __all__ = sorted([*_HOMES, "OPTIMIZERS", "compile", "diff", "estimate", "load", "loads", "optimizer_named"])
 
@@ -165,19 +169,23 @@ def __dir__() -> list[str]:
 
 
 def optimizer_named(name: str, **settings: Any) -> Optimizer:
-    """The optimizer of that name with these settings.
+    """The optimizer of that name with these settings; one that takes another optimizer may be given its name.
 
     Raises:
         ConfigurationError: There is none of that name, or it has no such setting; says which there are.
 
     >>> optimizer_named("mipro", effort="medium").name
     'mipro'
+    >>> optimizer_named("mass", prompts="bootstrap").prompts.name
+    'bootstrap'
     """
     from treadle.compiler.errors import ConfigurationError
 
     if name not in OPTIMIZERS:
         msg = f"no optimizer is called {name!r}; there are {', '.join(OPTIMIZERS)}, or pass an object of your own"
         raise ConfigurationError(msg)
+    for setting, usual in _INNER.get(name, {}).items():
+        settings[setting] = _optimizer(settings.get(setting, usual))
     file, kind = OPTIMIZERS[name]
     made = getattr(importlib.import_module(f"treadle.optimizers.{file}"), kind)
     try:

@@ -194,12 +194,13 @@ class Engine:
                 self.events.emit("candidate", **fields, changed=list(one.values))
 
     def record(self, number: int, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
-        """Put the outcomes of a settled batch into the table, in canonical order."""
+        """Put the outcomes of a settled batch into the table, in canonical order; of several replicates the first."""
         done = [(cell.candidate.id, cell.example.id) for cell, _ in zip(cells, outcomes, strict=False)]
         self.history.settle(number, "evaluate", len(done), self.ledger.charged.by_role, self.elapsed, done)
         for cell, outcome in zip(cells, outcomes, strict=False):
             self.settled.add(cell.key)
-            self.table.record(cell.candidate, [outcome])
+            if not cell.replicate:
+                self.table.record(cell.candidate, [outcome])
             if outcome.score is not None:
                 self._scored = True
             elif not self._scored:

@@ -75,7 +75,7 @@ def settings_of(optimizer: Optimizer) -> dict[str, JSON]:
     """An optimizer's settings as data; empty for one that is no dataclass."""
     if not dataclasses.is_dataclass(optimizer) or isinstance(optimizer, type):
         return {}
-    values: Mapping[str, Any] = dataclasses.asdict(optimizer)
+    values: Mapping[str, Any] = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
     return {
         name: value if isinstance(value, str | int | float | None) else str(value) for name, value in values.items()
     }

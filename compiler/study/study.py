@@ -202,7 +202,7 @@ class Study:
             candidates: What to measure.
             ids: Examples to measure it on.
             traces: With the trace of each run.
-            replicate: Which of several independent samples.
+            replicate: Which of several independent samples; ``table`` has the first, 0, alone.
 
         Raises:
             BudgetExhausted: The budget reached for a prefix only; its outcomes are in ``table``.
