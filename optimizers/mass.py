@@ -221,19 +221,19 @@ class _Search:
         study, plain = self._stages.choosing, self.current
         self._topologies.candidate(plain.values, parents=(), origin="mass plain")
         asked = [(name, block) for name, blocks in self._servable.items() for block in blocks]
-        made = [
-            (name, block, self._with({name: block.smallest}, f"mass {block.name} on {name}")) for name, block in asked
-        ]
+        made = [(name, block, self._with({name: block.smallest}, _origin(name, block))) for name, block in asked]
         candidates = [candidate for _, _, candidate in made if candidate is not None]
         study.evaluate([plain, *candidates], study.splits.select)
         for name, block, candidate in made:
             if candidate is not None:
                 self._influences.setdefault(name, {})[block.name] = self._influence(name, block, candidate)
             else:
-                self.study.finding(
-                    f"{block.name} on {name}: not tried, max_agents or max_lm_calls leaves no room for it"
-                )
+                self.study.finding(f"{block.name} on {name}: not tried; {self._why_not(name, block)}")
         return candidates
+
+    def _why_not(self, name: str, block: Block) -> str:
+        refused = dict(self._topologies.refused)
+        return refused.get(_origin(name, block), f"max_agents={self.settings.max_agents} does not reach for it")
 
     def _influence(self, name: str, block: Block, candidate: Candidate) -> Influence:
         table, ids = self.study.table, self._stages.choosing.splits.select
@@ -332,3 +332,7 @@ class _Search:
         changed = [name for name in self._servable if f"{name}.module" in self.current.values]
         name, found = self_consistency(self.study, self._space, self._tuned, self.current, changed)
         baselines[name] = found
+
+
+def _origin(name: str, block: Block) -> str:
+    return f"mass {block.name} on {name}"

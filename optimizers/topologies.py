@@ -62,6 +62,9 @@ class Topologies:
         """
         try:
             found = self._space.candidate(values, parents=parents, origin=origin)
+            if refusal := self._study.refusal(found):
+                self._refuse(origin, refusal)
+                return None
             calls = self.lm_calls(found)
             if self._most is not None and (calls is None or calls > self._most):
                 said = "without bound" if calls is None else f"{calls}"

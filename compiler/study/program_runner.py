@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from treadle.compiler.errors import DataError
+from treadle.compiler.errors import ConfigurationError, DataError
 from treadle.compiler.frontend.op_function import OpFunction
 from treadle.compiler.frontend.program import Program
+from treadle.compiler.graph.bind import effective
 from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.op import Op
@@ -58,6 +59,18 @@ class ProgramRunner:
         if candidate.id not in self._bounds:
             self._bounds[candidate.id] = most_lm_calls(self._program, candidate, reasks=True)
         return self._bounds[candidate.id]
+
+    def refusal(self, candidate: Candidate) -> str:
+        """Why no run of ``candidate`` can be made as its LMs are set up; empty where one can."""
+        session = self._program.session_in(Session(lm=self._lm, candidate=candidate))
+        values = session.candidate.values
+        try:
+            for name, predictor in self._program.predictors.items():
+                stated = session.temperature_for(name, effective(name, predictor, values).model)
+                expand_step(name, predictor, values, lm_temperature=stated)
+        except ConfigurationError as error:
+            return str(error)
+        return ""
 
     def step_calls(self, predictor: Predictor) -> int | None:
         """LM calls of one proposer's step at most, re-asks included."""

@@ -38,6 +38,10 @@ class Runner(Protocol):
         """LM calls of one run at most, re-asks included; ``None`` where there is no bound."""
         ...
 
+    def refusal(self, candidate: Candidate) -> str:
+        """Why no run of ``candidate`` can be made as LMs are set up; empty where one can."""
+        ...
+
     def step_calls(self, predictor: Predictor) -> int | None:
         """LM calls of one proposer's step at most, re-asks included; ``None`` where there is no bound."""
         ...

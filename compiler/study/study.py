@@ -189,6 +189,10 @@ class Study:
         """What the search has said of itself so far."""
         return self._engine.findings
 
+    def refusal(self, candidate: Candidate) -> str:
+        """Why no run of ``candidate`` can be made: it samples, and the LM is at temperature 0. Empty where one can."""
+        return self._engine.runner.refusal(candidate)
+
     # --- measuring ---------------------------------------------------------------------------------------------------
 
     def evaluate(

@@ -121,6 +121,10 @@ class Runner:
         """The calls of both steps' modules, re-asks included."""
         return most_lm_calls(program(), candidate, reasks=True)
 
+    def refusal(self, candidate: Candidate) -> str:
+        """Nothing is refused: the LM states no temperature."""
+        return ""
+
     def step_calls(self, predictor: Predictor) -> int:
         """A call and its re-ask."""
         return 2

@@ -430,7 +430,7 @@ def test_a_job_that_makes_more_calls_than_it_was_admitted_for_ends_where_there_i
         desk.ledger.begin(hold)
         scope = Scope(desk.caller, desk.ledger, hold, allowance=2, role="task")
         calls = [asyncio.ensure_future(scope(lm, ask(lm, f"{number}"))) for number in range(3)]
-        _done, pending = await asyncio.wait(calls, timeout=5)
+        _, pending = await asyncio.wait(calls, timeout=5)
         assert not pending
         assert [isinstance(call.exception(), BudgetExhausted) for call in calls] == [False, False, True]
 

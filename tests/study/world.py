@@ -90,6 +90,9 @@ class Chain:
     def run_calls(self, candidate: Candidate) -> int | None:
         return self.bound
 
+    def refusal(self, candidate: Candidate) -> str:
+        return ""
+
     def step_calls(self, predictor: Predictor) -> int | None:
         return None if self.bound is None else 1
 
