@@ -78,6 +78,15 @@ def keep_probabilities(
     return {name: max(FLOOR, math.exp((ratio - best) / soft)) for name, ratio in ratios.items()}
 
 
+def helpful(blocks: Sequence[Block], influences: Mapping[str, Influence]) -> Configuration:
+    """Every block of an influence above 1, each in its smallest form."""
+    numbers = dict(none_of(blocks))
+    for block in blocks:
+        if block.name in influences and influences[block.name].ratio > 1:
+            numbers |= {key: max(number, numbers.get(key, 0)) for key, number in block.smallest.items()}
+    return numbers
+
+
 def drawn(
     blocks: Sequence[Block],
     keep: Mapping[str, float],

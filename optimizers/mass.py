@@ -36,7 +36,7 @@ from treadle.compiler.graph.nodes import LM
 from treadle.compiler.module import Module, module_of
 from treadle.optimizers.based import SpaceAt, widened
 from treadle.optimizers.blocks import BLOCKS, Block, Configuration, composed, fits, none_of
-from treadle.optimizers.influence import Activation, Influence, drawn, keep_probabilities
+from treadle.optimizers.influence import Activation, Influence, drawn, helpful, keep_probabilities
 from treadle.optimizers.rungs import best, halve, planned_runs
 from treadle.optimizers.settings import at_least, one_of
 from treadle.optimizers.stages import HELD, Stages
@@ -296,17 +296,9 @@ class _Search:
         return found
 
     def _helpful(self) -> dict[str, Configuration]:
-        """Every block of an influence above 1, each in its smallest form."""
-        found: dict[str, Configuration] = {}
-        for name, blocks in self._servable.items():
-            known = self._influences.get(name, {})
-            numbers = dict(none_of(blocks))
-            for block in blocks:
-                if block.name in known and known[block.name].ratio > 1:
-                    numbers |= {key: max(number, numbers.get(key, 0)) for key, number in block.smallest.items()}
-            if numbers != none_of(blocks):
-                found[name] = numbers
-        return found
+        """All blocks that help, on every step."""
+        found = {name: helpful(blocks, self._influences.get(name, {})) for name, blocks in self._servable.items()}
+        return {name: numbers for name, numbers in found.items() if numbers != none_of(self._servable[name])}
 
     def _chosen(self, number: int) -> dict[str, Configuration] | None:
         settings = self.settings

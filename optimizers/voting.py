@@ -74,10 +74,12 @@ def _tokens(
 
     Raises:
         BudgetExhausted: The budget does not reach for measuring them.
-        TreadleError: No run with samples went well.
+        TreadleError: It cannot be sampled, or no run with samples went well.
     """
     ids = study.splits.select[:_EXAMPLES]
     sampled = _sampled(study, space, prompts, predictors, _TRIED)
+    if refusal := study.refusal(sampled):
+        raise TreadleError(refusal)
     plain, several, won = study.evaluate([prompts, sampled, winner], ids)
     if all(outcome.failure for outcome in several):
         raise TreadleError(f"no run with samples went well: {several[0].failure}")
