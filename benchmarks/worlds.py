@@ -1,11 +1,15 @@
 """Accuracy against LM calls in the worlds: Treadle's optimizers beside DSPy's, and beside published policies.
 
-    python -m benchmarks.worlds --quick                          # 2 worlds a family, no 8,000 calls: minutes
+    python -m benchmarks.worlds --quick                          # 1 world a family, no 8,000 calls: minutes
     python -m benchmarks.worlds --dspy PYTHON                    # everything; resumes where it was stopped
+    python -m benchmarks.worlds --worlds 3 --controls shuffled "misdiagnosis 0" "misdiagnosis 50"
 
 Every search gets the same 300 rows and a cap on LM calls, all roles counted, and is judged by the accuracy of its
 program on 300 other rows. The verdict on examples held out, which DSPy does not make, is no part of a search and is not
-counted. Results are kept as JSON lines in ``--out``; a run that is there is not made again.
+counted. World after world, every method is run: a table printed before the end is of fewer worlds, and says of how
+many. Results are kept as JSON lines in ``--out``; a run that is there is not made again.
+
+The settings of the optimizers were chosen on the tuning families alone (``--kind tuning``).
 """
 
 from __future__ import annotations
@@ -51,8 +55,8 @@ METHODS: Mapping[str, Callable[[int], Optimizer]] = {
     "mipro, three rounds": lambda cap: MIPRO(effort=EFFORTS[cap], rounds=3),
     "mipro, tips only": lambda cap: MIPRO(effort=EFFORTS[cap], learn_proposer=False),
     "mipro, zero-shot": lambda cap: MIPRO(effort=EFFORTS[cap], max_bootstrapped=0, max_labeled=0),
+    "mipro, 4 labelled": lambda cap: MIPRO(effort=EFFORTS[cap], max_labeled=4),
     "mipro, 8 labelled": lambda cap: MIPRO(effort=EFFORTS[cap], max_labeled=8),
-    "mipro, 16 labelled": lambda cap: MIPRO(effort=EFFORTS[cap], max_labeled=16),
 }
 PEERS = ("miprov2", "gepa")
 COMPARED = ("auto", "mipro", *PEERS, "random search", "MIPROv2's policy, cache and halving",
@@ -140,15 +144,16 @@ def tables(jobs: Sequence[Job], results: Results) -> Iterator[str]:
         for cap in dict.fromkeys(job.cap for job in jobs):
             families = list(dict.fromkeys(job.family for job in jobs if job.control == control))
             yield f"\n{control or 'as planted'}, {cap:,} LM calls (accuracy in points ± standard error over worlds)\n"
-            yield "| method | " + " | ".join(families) + " | mean |"
-            yield "|---" * (len(families) + 2) + "|"
+            yield "| method | " + " | ".join(families) + " | mean | worlds a family |"
+            yield "|---" * (len(families) + 3) + "|"
             for method in methods:
                 cells = [_accuracies(results, jobs, method, family, control, cap) for family in families]
                 if any(cells):
-                    means = [statistics.fmean(cell) for cell in cells if cell]
-                    yield (
-                        f"| {method} | " + " | ".join(map(_shown, cells)) + f" | {100 * statistics.fmean(means):.1f} |"
-                    )
+                    mean = 100 * statistics.fmean(statistics.fmean(cell) for cell in cells if cell)
+                    counts = sorted({len(cell) for cell in cells})
+                    worlds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+                    shown = f"{mean:.1f}" if all(cells) else "–"
+                    yield f"| {method} | " + " | ".join(map(_shown, cells)) + f" | {shown} | {worlds} |"
 
 
 def _accuracies(results: Results, jobs: Sequence[Job], method: str, family: str, control: str, cap: int) -> list[float]:
@@ -156,50 +161,45 @@ def _accuracies(results: Results, jobs: Sequence[Job], method: str, family: str,
     return [float(results.by_job[job]["accuracy"]) for job in wanted if job in results.by_job]
 
 
-def _shown(values: Sequence[float]) -> str:
+def _shown(values: Sequence[float], *, signed: bool = False) -> str:
     if not values:
         return "–"
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return f"{100 * statistics.fmean(values):.1f} ± {100 * error:.1f}"
+    mean = 100 * statistics.fmean(values)
+    error = f" ± {100 * statistics.stdev(values) / math.sqrt(len(values)):.1f}" if len(values) > 1 else ""
+    return (f"{mean:+.1f}" if signed else f"{mean:.1f}") + error
 
 
-def ratios(jobs: Sequence[Job], results: Results) -> Iterator[str]:
-    """What each method needs to be as good as MIPROv2 at its last cap, and paired differences to it."""
-    worlds = list(dict.fromkeys((job.family, job.number) for job in jobs if not job.control))
+def against(peer: str, jobs: Sequence[Job], results: Results) -> Iterator[str]:
+    """Paired differences of each method at each cap to a peer at the same cap and at larger ones."""
     caps = list(dict.fromkeys(job.cap for job in jobs))
-
-    def scores(method: str, cap: int) -> dict[tuple[str, int], float]:
-        found = {
-            (j.family, j.number): results.by_job.get(j)
-            for j in jobs
-            if (j.method, j.cap) == (method, cap) and not j.control
-        }
-        return {world: float(result["accuracy"]) for world, result in found.items() if result is not None}
-
-    yield "\npaired difference to MIPROv2 at the same cap, in points (± one standard error over worlds)\n"
-    yield "| method | " + " | ".join(f"{cap:,}" for cap in caps) + " |"
-    yield "|---" * (len(caps) + 1) + "|"
-    for method in dict.fromkeys(job.method for job in jobs):
-        cells = []
+    planted = [job for job in jobs if not job.control]
+    theirs = {cap: _by_world(planted, results, peer, cap) for cap in caps}
+    if not any(theirs.values()):
+        return
+    yield f"\npaired difference to {peer} in points, ± standard error over worlds of all families (worlds)\n"
+    yield "| method | calls | " + " | ".join(f"{peer} at {cap:,}" for cap in caps) + " |"
+    yield "|---" * (len(caps) + 2) + "|"
+    for method in dict.fromkeys(job.method for job in jobs if job.method != peer):
         for cap in caps:
-            mine, theirs = scores(method, cap), scores("miprov2", cap)
-            both = [mine[world] - theirs[world] for world in worlds if world in mine and world in theirs]
-            cells.append(_shown(both))
-        yield f"| {method} | " + " | ".join(cells) + " |"
-    last = scores("miprov2", caps[-1])
-    for method in ("auto", "mipro"):
-        for cap in caps:
-            mine = scores(method, cap)
-            shared = [world for world in last if world in mine]
-            if shared:
-                ahead = statistics.fmean(mine[w] for w in shared) - statistics.fmean(last[w] for w in shared)
-                yield f"{method} at {cap:,} calls: {100 * ahead:+.1f} points on MIPROv2 at {caps[-1]:,}"
+            mine = _by_world(planted, results, method, cap)
+            cells = [[mine[world] - theirs[other][world] for world in mine if world in theirs[other]] for other in caps]
+            shown = [
+                f"{_shown(cell, signed=True)} ({len(cell)})" if cell and other >= cap else ""
+                for cell, other in zip(cells, caps, strict=True)
+            ]
+            if any(shown):
+                yield f"| {method} | {cap:,} | " + " | ".join(shown) + " |"
+
+
+def _by_world(jobs: Sequence[Job], results: Results, method: str, cap: int) -> dict[tuple[str, int], float]:
+    wanted = [job for job in jobs if (job.method, job.cap) == (method, cap) and job in results.by_job]
+    return {(job.family, job.number): float(results.by_job[job]["accuracy"]) for job in wanted}
 
 
 def main() -> None:
     """Run what is asked for, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2 worlds a family, caps of 500 and 2,000")
+    parser.add_argument("--quick", action="store_true", help="1 world a family, caps of 500 and 2,000")
     parser.add_argument("--kind", choices=list(SETS), default="sealed")
     parser.add_argument("--worlds", type=int, default=10, help="worlds a family")
     parser.add_argument("--methods", nargs="+", default=list(COMPARED), help=f"of {', '.join((*METHODS, *PEERS))}")
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/worlds.jsonl"))
     options = parser.parse_args()
     if options.quick:
-        options.worlds, options.caps = 2, [500, 2000]
+        options.worlds, options.caps = 1, [500, 2000]
     families = options.families or list(SETS[options.kind])
     jobs = [
         Job(options.kind, family, number, control, method, cap)
@@ -221,13 +221,17 @@ def main() -> None:
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = Results(options.out)
-    run_ours(jobs, results)
-    if has_dspy(options.dspy):
-        run_peers(jobs, results, options.dspy)
-    elif set(options.methods) & set(PEERS):
+    peers = bool(set(options.methods) & set(PEERS))
+    if peers and not has_dspy(options.dspy):
+        peers = False
         remedy = "pip install 'dspy[optuna]' gepa, or --dspy PYTHON"
         print(f"skipped: {', '.join(PEERS)}: {options.dspy} has no DSPy; {remedy}")
-    for line in (*tables(jobs, results), *ratios(jobs, results)):
+    for number in range(options.worlds):
+        now = [job for job in jobs if job.number == number]
+        run_ours(now, results)
+        if peers:
+            run_peers(now, results, options.dspy)
+    for line in (*tables(jobs, results), *against("miprov2", jobs, results)):
         print(line)
 
 

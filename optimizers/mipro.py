@@ -25,6 +25,7 @@ Where we depart, and why:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, get_args
 
@@ -56,18 +57,19 @@ class MIPRO:
 
     With P predictors and V = 2 P parameters (P without demos, P more with models) the efforts mean:
 
-    ========  =========  =====================  ===================  ==================================
-    effort    demo sets  proposals a predictor  feedback examples    trials: max(2 V log2(n), 1.5 n)
-    ========  =========  =====================  ===================  ==================================
-    light     n = 6      6, then 3              48, then 24          10, 20, 31 for P = 1, 2, 3
-    medium    n = 12     12, then 6             96, then 48          18, 28, 43
-    heavy     n = 18     18, then 9             144, then 72         27, 33, 50
-    ========  =========  =====================  ===================  ==================================
+    ========  ======  =============  =============  =====================  ======  =================================
+    effort    n       demo sets      proposals      feedback examples      rounds  trials: 1, 2, 4 times
+                      a predictor    a predictor    that are run                   max(2 V log2(n), 1.5 n)
+    ========  ======  =============  =============  =====================  ======  =================================
+    light     6       12, then 3     6, then 3      48, then 24            2       10, 20, 31 for P = 1, 2, 3
+    medium    12      24, then 6     12, then 6     96, then 48            3       36, 56, 86
+    heavy     18      36, then 9     18, then 9     144, then 72           5       108, 132, 200
+    ========  ======  =============  =============  =====================  ======  =================================
 
-    The options of a predictor are these and its original, which is one of the demo sets. LM calls: a run on each of the
-    feedback examples, one for the summary of the data, one a proposal, and every trial on the select examples; about
-    half of the last from 100 examples on. Where the budget does not reach for all that, there are fewer trials on fewer
-    examples.
+    "Then" is what each further round adds. The options of a predictor are these and its original, which is one of the
+    demo sets; a set costs no call. LM calls: a run on each of the feedback examples, one for the summary of the data,
+    one a proposal, and every trial on the select examples; about half of the last from 100 examples on. Where the
+    budget does not reach for all that, there are fewer trials on fewer examples.
 
     Attributes:
         effort: How much to try; the numbers below overrule it one by one.
@@ -158,7 +160,7 @@ class MIPRO:
     def _menu(self, study: Study, space: ParameterSpace, sets: DemoSets, writing: Writing) -> Menu:
         options: dict[str, list[JSON]] = {p.address: [p.default] for p in instructions(space)}
         if not self._zero_shot:
-            count = (self.demo_sets or BREADTH[self.effort]) - 1
+            count = (self.demo_sets or 2 * BREADTH[self.effort]) - 1  # a set costs no call
             for name in searched(space):
                 options[f"{name}.demos"] = [space[f"{name}.demos"].default, *sets.first(study, name, count)]
         options.update(model_choices(space))
@@ -188,7 +190,8 @@ class MIPRO:
             near = {} if self._zero_shot else sets.near(study, space, leader, outcomes, self._again)
             study.log("stage", name="trials")
             trials.menu = trials.menu.extended({**texts, **near})
-            return [*trials.menu.with_each(combination, texts), *trials.menu.with_each(combination, near)]
+            pairs = itertools.zip_longest(*(trials.menu.with_each(combination, new) for new in (texts, near)))
+            return [new for pair in pairs for new in pair if new is not None]
 
         run_in_rounds(
             Trials(study, space, menu, start, plan, tried), count, rounds=self._rounds, renew=renew,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ SMALLEST = 12
 FINALISTS = 4
 """Candidates measured on all select examples before the choice."""
 
-_ROUNDS = 5  # times the last rung that choosing between eight candidates takes
+_TELLING = (
+    4  # values other than the commonest by which two candidates are known to be alike: all being right is no sign
+)
+_ROUNDS = 10  # times the last rung that choosing between some thirty candidates takes
 _PRIOR = 8.0  # examples' worth of "no better than the start" in a gain that rests on few
 
 
@@ -32,7 +36,7 @@ def rungs(study: Study, runs: float = math.inf) -> tuple[tuple[str, ...], ...]:
 
     Args:
         study: Gives the examples.
-        runs: Runs that choosing may take. Where they do not reach for five times the select examples, fewer of these
+        runs: Runs that choosing may take. Where they do not reach for ten times the select examples, fewer of these
             are used: a choice between several on some is worth more than one candidate on all.
     """
     ids = list(study.splits.select)
@@ -207,7 +211,8 @@ class Heats:
         Raises:
             BudgetExhausted: The budget ended before all was measured.
         """
-        self._study.evaluate([self._start, *self.leaders(FINALISTS)], self._ladder[-1])
+        leaders = self._unlike(self.leaders(len(self._landed)))
+        self._study.evaluate([self._start, *leaders[:FINALISTS]], self._ladder[-1])
 
     def leaders(self, count: int) -> list[Candidate]:
         """The candidates that gain most as far as they have landed, best first; the earlier first in a tie."""
@@ -231,8 +236,31 @@ class Heats:
         for rung, ids in enumerate(self._ladder[:-1]):
             here = [candidate for candidate, reached in self._landed.items() if reached >= rung]
             better = ranked(self._study, here, ids)[: len(here) // 2]
-            rising += [candidate for candidate in better if self._sent[candidate] == rung]
+            ahead = [candidate for candidate in here if self._sent[candidate] > rung]
+            unlike = self._unlike([*ahead, *better])
+            rising += [candidate for candidate in better if self._sent[candidate] == rung and candidate in unlike]
         return rising
+
+    def _unlike(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Without those that did on each of their examples what one before them did: it stands for them."""
+        found: list[tuple[Candidate, dict[str, float]]] = []
+        for candidate in candidates:
+            values = self._values(candidate)
+            if not any(_alike(values, before) for _, before in found):
+                found.append((candidate, values))
+        return [candidate for candidate, _ in found]
+
+    def _values(self, candidate: Candidate) -> dict[str, float]:
+        ids = self._ladder[self._landed[candidate]]
+        return {outcome.example: outcome.value for outcome in self._study.table.outcomes(candidate, ids)}
+
+
+def _alike(these: Mapping[str, float], those: Mapping[str, float]) -> bool:
+    """Whether both have the same value on every example they share, and these values say enough to call them alike."""
+    if any(those.get(example, value) != value for example, value in these.items()):
+        return False
+    shared = Counter(value for example, value in these.items() if example in those)
+    return shared.total() - max(shared.values()) >= _TELLING
 
 
 @dataclasses.dataclass(frozen=True)

@@ -206,7 +206,7 @@ def run_in_rounds(
         count: How many to run; fewer where the menu has fewer combinations.
         rounds: Into how many parts the trials are divided.
         renew: Called at each round's end but the last: may put further options on the menu, and says which combinations
-            to try first.
+            to try first. They get half of the next round at most.
         first: Combinations to begin with.
 
     Raises:
@@ -222,7 +222,8 @@ def run_in_rounds(
                 trials.send(size, random=size if everything else count // 4 - trials.number, first=first)
                 first = first[size:]
             if number < rounds and trials.number < count:
-                first = renew(trials)
+                end = round(count * (number + 1) / rounds)
+                first = list(renew(trials))[: max(1, (end - trials.number) // 2)]  # the other half is the sampler's
         trials.finish()
     except BudgetExhausted:
         trials.abandon()

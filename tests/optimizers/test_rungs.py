@@ -30,6 +30,7 @@ def knowing(*words: str) -> Candidate:
 
 LADDER = [knowing(*list(KEYWORDS)[:count]) for count in range(1, 12)]
 BEST = LADDER[-1]
+APART = LADDER[1::2]  # each does better than the one before even on few examples
 
 
 def test_under_100_examples_there_is_one_rung(lab: OpenLab) -> None:
@@ -107,20 +108,40 @@ def test_heats_move_the_better_half_up_and_count_only_what_has_landed(lab: OpenL
     study = lab(count=200).study
     study.evaluate([START], study.splits.select)
     heats = Heats(study, START, rungs(study))
-    first, second = heats.send(LADDER[:6]), heats.send(LADDER[6:])
-    assert all(heats.gain(candidate) is None for candidate in LADDER)
-    assert not heats.can_deepen(LADDER[0])
+    first, second = heats.send(APART[:4]), heats.send(APART[4:])
+    assert all(heats.gain(candidate) is None for candidate in APART)
+    assert not heats.can_deepen(APART[0])
     heats.land(first)
-    assert [heats.gain(candidate) is None for candidate in LADDER] == [False] * 6 + [True] * 5
-    assert heats.can_deepen(LADDER[0])
+    assert [heats.gain(candidate) is None for candidate in APART] == [False] * 4 + [True]
+    assert heats.can_deepen(APART[0])
     third = heats.send([])
-    assert [(rung, len(group)) for rung, group, _ in third.groups] == [(1, 3)]
+    assert [(rung, len(group)) for rung, group, _ in third.groups] == [(1, 2)]
     heats.land(second)
     heats.land(third)
     heats.final()
-    complete = [candidate for candidate in LADDER if study.table.covers(candidate, study.splits.select)]
+    complete = [candidate for candidate in APART if study.table.covers(candidate, study.splits.select)]
     assert len(complete) == FINALISTS
-    assert BEST in complete
+    assert APART[-1] in complete
+
+
+def test_of_candidates_that_do_the_same_one_moves_up(lab: OpenLab) -> None:
+    study = lab(count=200).study
+    heats = Heats(study, START, rungs(study))
+    words = list(KEYWORDS)[:6]
+    twins = [knowing(*words), knowing(*words[::-1])]
+    heats.land(heats.send([*twins, *APART[:2]]))
+    ((rung, group, _),) = (rising := heats.send([])).groups
+    assert (rung, group) == (1, twins[:1])
+    heats.land(rising)
+    heats.final()
+    assert [study.table.covers(twin, study.splits.select) for twin in twins] == [True, False]
+
+
+def test_that_all_are_right_does_not_make_two_candidates_alike(lab: OpenLab) -> None:
+    study = lab(count=200, metric=lambda *_: 1.0).study
+    heats = Heats(study, START, rungs(study))
+    heats.land(heats.send(APART[:4]))
+    assert [len(group) for _, group, _ in heats.send([]).groups] == [2]
 
 
 def test_with_one_rung_nothing_is_deepened(lab: OpenLab) -> None:
@@ -133,7 +154,7 @@ def test_with_one_rung_nothing_is_deepened(lab: OpenLab) -> None:
 
 def test_where_the_budget_is_short_fewer_examples_are_used(lab: OpenLab) -> None:
     study = lab(count=300).study
-    whole, short, none = rungs(study), rungs(study, 200), rungs(study, 5)
+    whole, short, none = rungs(study), rungs(study, 400), rungs(study, 5)
     assert len(whole[-1]) == len(study.splits.select) == 111
     assert [len(ids) for ids in short] == [12, 20, 40]
     assert [len(ids) for ids in none] == [12]
