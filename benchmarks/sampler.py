@@ -3,8 +3,8 @@
     python -m benchmarks.sampler           # minutes
     python -m benchmarks.sampler --quick   # up to 50 parameters, once each
 
-*Best* is the largest planted value among the trials, of 1. Eight options a parameter; trials in eight batches, the model
-built anew for each, the first quarter at random.
+*Best* is the largest planted value among the trials, of 1. Eight options a parameter; trials in eight batches, the
+model built anew for each, the first quarter at random.
 """
 
 from __future__ import annotations

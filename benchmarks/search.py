@@ -58,7 +58,7 @@ class Ran:
 def ours(given: Task, url: str, optimizer: str, trials: int, folder: Path | None = None) -> tuple[float, float]:
     """Seconds and CPU seconds of one search by Treadle."""
     lm = LM(url, model=MODEL, max_tokens=256)
-    chosen = MIPRO(trials=trials) if optimizer == "mipro" else Auto(effort="medium")
+    chosen = MIPRO(trials=trials) if optimizer == "mipro" else Auto(effort="light", patience=2)
     begun, cpu = time.perf_counter(), time.process_time()
     with study_of(given, seed=0, lm=lm, concurrency=CONCURRENCY, folder=folder) as study:
         chosen.search(study, study.program.space())

@@ -173,6 +173,8 @@ class Auto:
         said = {part: study.table.mean(candidate, study.splits.select) for part, candidate in parts.items()}
         for part, mean in said.items():
             study.log("part", name=part, candidate=parts[part].id, score=mean.mean, n=mean.n)
+        each = ", ".join(f"{part} {100 * mean.mean:.1f}" for part, mean in said.items())
+        study.finding(f"what each part is worth, in points on the same select examples: {each}")
 
     # --- stage 3: races
 

@@ -31,6 +31,8 @@ def test_the_parts_are_told_apart(lab: OpenLab) -> None:
     alone, both = (by_id[parts[place]["candidate"]] for place in (2, 3))
     assert alone.values == {a: v for a, v in both.values.items() if not a.endswith(".demos")}
     assert parts[0]["candidate"] == START.id
+    (told,) = opened.study.findings.said
+    assert all(f"{part['name']} {100 * part['score']:.1f}" in told for part in parts)
 
 
 def test_under_100_examples_nothing_races_and_every_candidate_has_full_cells(lab: OpenLab) -> None:

@@ -94,6 +94,21 @@ def test_new_options_come_at_a_rounds_end_and_are_tried_first(lab: OpenLab) -> N
     assert new in [candidate.values.get("triage.instruction") for candidate in tried[4:6]]
 
 
+def test_new_options_get_half_of_a_round_and_the_sampler_the_rest(lab: OpenLab) -> None:
+    tried: list[Candidate] = []
+    trials = trials_of(lab(count=60), tried)
+    new = [f"Take care {number}." for number in range(8)]
+
+    def renew(running: Trials) -> list[Combination]:
+        running.menu = running.menu.extended({"reply.instruction": new})
+        return [running.menu.nearest({"reply.instruction": text}) for text in new]
+
+    run_in_rounds(trials, 16, rounds=2, renew=renew)
+    later = [candidate.values.get("reply.instruction") for candidate in tried[8:]]
+    assert later[:4] == new[:4]
+    assert later[4:8] != new[4:]
+
+
 def test_what_is_first_is_asked_first(lab: OpenLab) -> None:
     tried: list[Candidate] = []
     run_in_rounds(trials_of(lab(count=60), tried), 8, first=[(2, 3), (1, 4)])
