@@ -15,11 +15,12 @@ from treadle.compiler.graph.bounds import lm_calls
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.identity import graph_hash
 from treadle.compiler.graph.nodes import Graph
-from treadle.compiler.graph.rewrite import EDITS, edited
+from treadle.compiler.graph.rewrite import EDITS, is_edge, rewired
+from treadle.compiler.graph.serialize import predictor_to_json
 from treadle.compiler.module import expand_step
-from treadle.compiler.prompt.render import CONTEXT_PREFIX
 
 if TYPE_CHECKING:
+    from treadle.compiler.graph.nodes import Predictor
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
     from treadle.compiler.study.study import Study
 
@@ -46,6 +47,7 @@ class Topologies:
         self._space = space
         self._most = max_lm_calls
         self._known: dict[str, Candidate] = {}
+        self._answers: dict[str, str] = {}  # hash of how a step is answered, by its own values
 
     def candidate(
         self, values: Mapping[str, JSON], *, parents: tuple[str, ...], origin: str, again: bool = False
@@ -65,7 +67,7 @@ class Topologies:
             if refusal := self._study.refusal(found):
                 self._refuse(origin, refusal)
                 return None
-            calls = self.lm_calls(found)
+            calls = None if self._most is None else self.lm_calls(found)
             if self._most is not None and (calls is None or calls > self._most):
                 said = "without bound" if calls is None else f"{calls}"
                 self._refuse(origin, f"LM calls of a run: {said}, and {self._most} is the most")
@@ -107,24 +109,27 @@ class Topologies:
         predictors = self._study.program.predictors if graph is None else graph.predictors
         steps: dict[str, JSON] = {}
         for name in sorted(predictors):
-            expanded = expand_step(name, predictors[name], values)
-            check(expanded)
-            steps[name] = graph_hash(expanded)
+            steps[name] = self._answer(name, predictors[name], values)
         apart = {address: value for address, value in values.items() if _of_program(address)}
         return digest([None if graph is None else graph_hash(graph), steps, apart])
+
+    def _answer(self, name: str, predictor: Predictor, values: Mapping[str, JSON]) -> str:
+        """Hash of the graph that answers a step; the same values make the same, so each is checked once."""
+        own: dict[str, JSON] = {a: v for a, v in values.items() if a.startswith((f"{name}.", f"{name}/")) and not is_edge(a)}
+        key = digest([name, predictor_to_json(predictor), own])
+        if key not in self._answers:
+            expanded = expand_step(name, predictor, values)
+            check(expanded)
+            self._answers[key] = graph_hash(expanded)
+        return self._answers[key]
 
     def _wired(self, values: Mapping[str, JSON]) -> Graph | None:
         """The graph with the edges and edits of a candidate; ``None`` in host mode."""
         graph: Graph | None = self._study.program.graph
-        wires = {address: value for address, value in values.items() if address == EDITS or _is_edge(address)}
-        return graph if graph is None or not wires else edited(graph, wires)
+        return None if graph is None else rewired(graph, values)
 
     def _expanded(self, name: str, values: Mapping[str, JSON]) -> Graph:
         return expand_step(name, self._study.program.predictors[name], values)
-
-
-def _is_edge(address: str) -> bool:
-    return "/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX)
 
 
 def _of_program(address: str) -> bool:

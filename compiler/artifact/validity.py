@@ -20,7 +20,7 @@ from treadle.compiler.graph import nodes
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.parameters import ParameterSpace
-from treadle.compiler.graph.rewrite import EDITS, apply, rewrites_of
+from treadle.compiler.graph.rewrite import EDITS, apply, in_order, rewrites_of
 from treadle.compiler.graph.serialize import demo_from
 from treadle.compiler.module import expand_step, module_from_json, module_of
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
@@ -151,8 +151,10 @@ def _check_value(address: str, value: JSON, space: ParameterSpace) -> None:
 
 
 def _check_edits(contents: Contents) -> None:
-    graph = contents.graph
-    for index, rewrite in enumerate(rewrites_of(contents.candidate.values)):
+    graph, values = contents.graph, contents.candidate.values
+    written = rewrites_of(values)
+    for rewrite in written if graph is None else in_order(graph, values):
+        index = written.index(rewrite)
         with _at("edits", index):
             if graph is not None:
                 graph = apply(graph, rewrite, expand=_expanded)

@@ -188,9 +188,9 @@ class Program(Generic[P, R]):
             CaptureError: The program runs in host mode: there is no graph to draw.
         """
         from treadle.compiler.graph.mermaid import mermaid
-        from treadle.compiler.graph.rewrite import edited
+        from treadle.compiler.graph.rewrite import rewired
 
-        return mermaid(edited(self._needed_graph("drawing"), dict(filter(_is_edit, self.candidate.values.items()))))
+        return mermaid(rewired(self._needed_graph("drawing"), self.candidate.values))
 
     def _needed_graph(self, what: str) -> Graph:
         if self.graph is None:
@@ -385,12 +385,3 @@ class Program(Generic[P, R]):
 
 def _lm(given: LM | str) -> LM:
     return LM(given) if isinstance(given, str) else given
-
-
-def _is_edit(entry: tuple[str, JSON]) -> bool:
-    """Whether a candidate's entry changes the graph itself; modules are swapped where a step is expanded."""
-    from treadle.compiler.graph.rewrite import EDITS
-    from treadle.compiler.prompt.render import CONTEXT_PREFIX
-
-    address = entry[0]
-    return address == EDITS or ("/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX))

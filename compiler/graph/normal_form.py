@@ -59,20 +59,21 @@ def _key(node: Node) -> str | None:
 
 def _without_unused(inside: Sequence[Node]) -> tuple[Node, ...]:
     while True:
-        read = _read(inside)
+        read = values_read(inside)
         kept = _kept(inside, read)
         if kept == tuple(inside):
             return kept
         inside = kept
 
 
-def _read(inside: Sequence[Node]) -> set[Ref]:
+def values_read(inside: Sequence[Node]) -> set[Ref]:
+    """Every value that a node among these, or in a region of theirs, reads or gives back."""
     found: set[Ref] = set()
     for node in inside:
         found.update(node.reads)
         for region in node.regions:
             found.update(region.results)
-            found |= _read(region.nodes)
+            found |= values_read(region.nodes)
     return found
 
 

@@ -36,7 +36,8 @@ restore              the graph as it was; undoes bypass and normalise; not      
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from treadle.compiler.canonical import JSON
@@ -231,21 +232,84 @@ def rewrites_of(values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
     return (*(Rewrite.from_json(edit.value, edit.path) for edit in listed.items()), *found)
 
 
+def in_order(graph: Graph, values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
+    """The rewrites a candidate's values mean, in the order in which they are made.
+
+    Context edges of the graph's own are pruned first, because a step may be left out only once nobody reads it. The
+    others come in canonical order; see ``rewrites_of``.
+
+    Raises:
+        ArtifactError: An edit in the list is malformed.
+    """
+    pruned = {
+        address: value
+        for address, value in values.items()
+        if is_edge(address) and not value and all(is_legal(graph, prune) for prune in rewrites_of({address: value}))
+    }
+    others = {address: value for address, value in values.items() if address not in pruned}
+    return (*rewrites_of(pruned), *rewrites_of(others))
+
+
 def with_edits(graph: Graph, values: Mapping[str, JSON]) -> Graph:
-    """The graph with a candidate's list of edits alone: the steps there are, whatever they read and answer by.
+    """The graph with a candidate's list of edits: the steps there are, whatever they answer by.
 
     Raises:
         GraphError: An edit is not legal; says why.
     """
-    return edited(graph, {EDITS: values[EDITS]}) if EDITS in values else graph
+    if EDITS not in values:
+        return graph
+    return edited(
+        graph, {a: value for a, value in values.items() if a == EDITS or (not value and _is_edge_of(graph, a))}
+    )
 
 
-def edited(graph: Graph, values: Mapping[str, JSON], *, expand: Expand | None = None) -> Graph:
-    """The graph under a candidate's values: edits, modules and context edges applied in canonical order.
+def rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:
+    """The graph with a candidate's context edges and edits; how its steps are answered is left as it is.
+
+    Entries for other predictors are left alone: they are for programs that run inside this one or around it.
 
     Raises:
         GraphError: A rewrite is not legal; says why.
     """
-    for rewrite in rewrites_of(values):
-        graph = apply(graph, rewrite, expand=expand)
+    changed = with_edits(graph, values)
+    wires = {a: value for a, value in values.items() if a == EDITS or _is_edge_of(graph, a) or _is_edge_of(changed, a)}
+    return edited(graph, wires) if wires else graph
+
+
+def is_edge(address: str) -> bool:
+    """Whether an address is that of a context edge."""
+    return "/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX)
+
+
+def _is_edge_of(graph: Graph, address: str) -> bool:
+    return is_edge(address) and address.partition(".")[0] in graph.predictors
+
+
+def edited(graph: Graph, values: Mapping[str, JSON], *, expand: Expand | None = None) -> Graph:
+    """The graph under a candidate's values: all rewrites they mean, in order.
+
+    Context edges touch nothing but who reads whom, so those that follow one another are held against the rules
+    together.
+
+    Raises:
+        GraphError: A rewrite is not legal; says why.
+    """
+    for alike, group in itertools.groupby(in_order(graph, values), key=_changes_an_edge):
+        if alike:
+            graph = _with_edges(graph, tuple(group))
+        else:
+            for rewrite in group:
+                graph = apply(graph, rewrite, expand=expand)
     return graph
+
+
+def _changes_an_edge(rewrite: Rewrite) -> bool:
+    return rewrite.op in ("add_context_edge", "prune_context_edge")
+
+
+def _with_edges(graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
+    after = graph
+    for rewrite in rewrites:
+        after = _op(rewrite).apply(after, rewrite, None)
+    check_rewrite(graph, after, touched=frozenset(rewrite.target for rewrite in rewrites))
+    return after

@@ -17,7 +17,7 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import InputError
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op
-from treadle.compiler.graph.rewrite import edited, with_edits
+from treadle.compiler.graph.rewrite import rewired
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.compiler.runtime.actions import RunStep, answer
 from treadle.compiler.runtime.block import say_where
@@ -220,27 +220,9 @@ def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
     def make(temperature: Temperature) -> Plan:
         known = _with_stubs(ops, session)
         tuned = {name: tuned_op(op, values, session.executor) for name, op in known.items()}
-        return plan_graph(_rewired(graph, values), tuned, values, temperature)
+        return plan_graph(rewired(graph, values), tuned, values, temperature)
 
     return _graph_plans.get(graph, (id(session.executor), *_op_ids(ops), *_op_ids(session.stubs)), session, make)
-
-
-def _rewired(graph: Graph, values: Mapping[str, JSON]) -> Graph:
-    """The graph with the candidate's context edges and edits; modules are chosen when a step is planned.
-
-    Entries for other predictors are left alone: they are for programs that run inside this one or around it.
-    """
-    changed = with_edits(graph, values)
-    wires = {
-        address: value
-        for address, value in values.items()
-        if _is_edge(address) and address.partition(".")[0] in changed.predictors
-    }
-    return edited(changed, wires) if wires else changed
-
-
-def _is_edge(address: str) -> bool:
-    return "/" not in address and address.partition(".")[2].startswith(CONTEXT_PREFIX)
 
 
 def _with_stubs(ops: Mapping[str, Op], session: Session) -> Mapping[str, Op]:

@@ -172,6 +172,26 @@ def probability_better(differences: Sequence[float], worth: float = 1.0) -> floa
     return sum(mean > 0 for mean in means) / len(means)
 
 
+def probability_no_worse(differences: Sequence[float], loss: float, largest: float = 1.0) -> float:
+    """P that the true mean of ``differences`` is above ``-loss``: that no more than ``loss`` is given away.
+
+    The Bayesian bootstrap with one win and one loss of the ``largest`` size added, as Beta(1, 1) adds them to the
+    discordant pairs: what did not happen on a few examples may happen on the next. So 0.95 takes about 2.3 / ``loss``
+    examples even where nothing differs.
+
+    >>> [round(probability_no_worse([0.0] * n, 0.02), 2) for n in (30, 120)]
+    [0.72, 0.96]
+    """
+    means = _bootstrap_means([*differences, largest, -largest])
+    return sum(mean > -loss for mean in means) / len(means)
+
+
+def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
+    """The largest difference two programs with these scores could show on an example; 1 at least."""
+    values = [*a, *b]
+    return max(1.0, max(values) - min(values)) if values else 1.0
+
+
 def _beta_above_half(a: float, b: float) -> float:
     """P(X > 1/2) for X ~ Beta(a, b)."""
     return _beta_below_half(b, a) if a < b else 1 - _beta_below_half(a, b)
