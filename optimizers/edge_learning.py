@@ -16,12 +16,14 @@ from treadle.optimizers.edge_policy import Chosen, EdgePolicy
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate
+    from treadle.compiler.study.optimizer import Shape
     from treadle.compiler.study.study import Study
     from treadle.optimizers.edges import Edges
 
 Baseline: TypeAlias = Literal["round", "moving_average"]
 
 _DECAY = 0.9  # of the moving average
+_FRESH = 0.25  # share of the calls of sampled graphs that no other graph has made
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,16 @@ def learn(study: Study, edges: Edges, schedule: Schedule, learned: Learned) -> N
             average = _DECAY * average + (1 - _DECAY) * mean
         learned.take([chosen for chosen, _ in legal], scores, expected)
         study.log("edges", round=number, probabilities=[round(p, 4) for p in learned.policy.probabilities])
+
+
+def planned_calls(shape: Shape, schedule: Schedule, realised: int) -> int:
+    """LM calls that learning, and measuring so many realised graphs, is expected to take.
+
+    A step whose prompt is the same in two graphs is asked once. Where few graphs are possible they repeat.
+    """
+    possible = 2 ** min(30, shape.predictors * (shape.predictors - 1) // 2)
+    sampled = min(schedule.rounds * schedule.graphs * min(schedule.examples, shape.feedback), possible * shape.feedback)
+    return round(shape.calls_per_run * _FRESH * (sampled + realised * shape.select))
 
 
 def _batches(study: Study, size: int) -> Iterator[list[str]]:

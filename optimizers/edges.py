@@ -6,15 +6,15 @@ legal; as program order decides who runs earlier, no choice among them can close
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.nodes import Graph, Step
 from treadle.compiler.graph.normal_form import values_read
-from treadle.compiler.graph.rewrite import EDITS, Rewrite, is_legal, rewired
+from treadle.compiler.graph.rewrite import EDITS, Rewrite, apply, is_legal, rewired
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
-from treadle.optimizers.topologies import Topologies
+from treadle.optimizers.topologies import Topologies, structure
 
 if TYPE_CHECKING:
     from treadle.compiler.graph.parameters import Candidate, ParameterSpace
@@ -30,9 +30,7 @@ class Edges:
         start: Which of them the program has as it is.
     """
 
-    def __init__(
-        self, study: Study, space: ParameterSpace, search: str, *, present: bool = False, whole: bool = True
-    ) -> None:
+    def __init__(self, study: Study, space: ParameterSpace, search: str, *, present: bool = False) -> None:
         """Begin.
 
         Args:
@@ -40,12 +38,10 @@ class Edges:
             space: Says which edges may change.
             search: Name of the search, for the candidates' origins.
             present: Only the edges the program has now: those that can be pruned.
-            whole: Keep steps nobody reads any more; otherwise they are left out where their type allows it.
         """
         self._study = study
         self._space = space
         self._search = search
-        self._whole = whole
         self._base = space.default()
         self._topologies = Topologies(study, space)
         self._made: dict[Chosen, Candidate | None] = {}
@@ -61,7 +57,8 @@ class Edges:
     def _can_change(self, address: str, *, now: bool) -> bool:
         """Whether the graph code allows the edge to change; a refusal is told."""
         values: dict[str, JSON] = {**self._base.values, address: not now}
-        return self._topologies.candidate(values, parents=(), origin=f"{self._search} {address}") is not None
+        made = self._topologies.candidate(values, parents=(self._base.id,), origin=f"{self._search} {address}")
+        return made is not None
 
     def candidate(self, chosen: Chosen, origin: str) -> Candidate | None:
         """The program that has exactly these edges; ``None`` where that is not legal.
@@ -76,10 +73,15 @@ class Edges:
             )
         return self._made[chosen]
 
+    def realised(self, chosen: Chosen, origin: str) -> Candidate | None:
+        """The same, without steps nobody reads any more: what a search ends with; see ``without_unread``."""
+        values = without_unread(self._study, self._space, self._values(chosen))
+        return self._topologies.candidate(
+            values, parents=(self._base.id,), origin=f"{self._search} {origin}", again=True
+        )
+
     def _values(self, chosen: Chosen) -> dict[str, JSON]:
-        values: dict[str, JSON] = dict(self._base.values)
-        values |= dict(zip(self.addresses, chosen, strict=True))
-        return values if self._whole else without_unread(self._study, self._space, values)
+        return {**self._base.values, **dict(zip(self.addresses, chosen, strict=True))}
 
     def said(self, number: int) -> str:
         """An edge as a person says it."""
@@ -110,19 +112,20 @@ def without_unread(study: Study, space: ParameterSpace, values: dict[str, JSON])
     program: Graph | None = study.program.graph
     if program is None or EDITS not in space:
         return values
-    before = {step.name for step in _unread(rewired(program, space.default().values))}
-    edits = _listed(values.get(EDITS, space[EDITS].default))
+    before = {step.name for step in _unread(rewired(program, structure(space, space.default().values)))}
+    graph, added = rewired(program, structure(space, values)), list[JSON]()
     while True:
-        found = {**values, EDITS: edits} if edits else values
-        graph = rewired(program, found)
         bypass = next((b for step in _unread(graph) if step.name not in before for b in _bypass(graph, step)), None)
         if bypass is None:
-            return dict(found)
-        edits = [*edits, bypass.to_json()]
+            return {**values, EDITS: [*edits_in(space, values), *added]} if added else values
+        graph = apply(graph, bypass)
+        added.append(bypass.to_json())
 
 
-def _listed(edits: JSON) -> list[JSON]:
-    return list(edits) if isinstance(edits, list | tuple) else []
+def edits_in(space: ParameterSpace, values: Mapping[str, JSON]) -> list[JSON]:
+    """The list of edits in force under these values."""
+    listed = values.get(EDITS, space[EDITS].default)
+    return list(listed) if isinstance(listed, list | tuple) else []
 
 
 def _unread(graph: Graph) -> list[Step]:

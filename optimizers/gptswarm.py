@@ -12,6 +12,7 @@ Where we depart, and why:
   difficulty of the examples cancels (``baseline="moving_average"`` is the paper's);
 - an edge about which nothing was learned stays as it is in the program. The paper realises every edge above 0.5, which
   adds half of those that make no difference; that is the last of three thresholds here, and the examples choose;
+- a step nobody reads any more is left out where its type allows it, so that it costs no call;
 - learning uses feedback examples, the choice select examples, and the verdict others still.
 
 The paper's second half, changing each node's prompt from remembered successes and failures, is left to the optimizers
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, get_args
 
 from treadle.compiler.errors import ConfigurationError
 from treadle.optimizers.based import SpaceAt
-from treadle.optimizers.edge_learning import Baseline, Learned, Schedule, learn
+from treadle.optimizers.edge_learning import Baseline, Learned, Schedule, learn, planned_calls
 from treadle.optimizers.edges import Edges
 from treadle.optimizers.rungs import best
 from treadle.optimizers.settings import at_least, one_of
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from treadle.compiler.study.optimizer import Optimizer, Shape
     from treadle.compiler.study.study import Study
     from treadle.optimizers.edge_policy import Chosen
-
-_FRESH = 0.25  # of the calls of sampled graphs: a step whose prompt is the same in two of them is asked once
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GPTSwarm:
@@ -106,19 +104,21 @@ class GPTSwarm:
     def _learn_edges(self, study: Study, edges: Edges, found: list[Candidate]) -> None:
         study.log("stage", name="edges")
         learned = Learned(edges, self.rate, self.probability)
-        schedule = Schedule(
-            rounds=self.rounds, graphs=self.graphs, examples=self.examples, rate=self.rate, baseline=self.baseline
-        )
         with until_budget_ends(study):
-            learn(study, edges, schedule, learned)
+            learn(study, edges, self._schedule(), learned)
         self._say(study, edges, learned)
         study.log("stage", name="realised")
         for threshold in self.thresholds:
             chosen = self._realised(edges, learned, threshold)
-            candidate = edges.candidate(chosen, f"edges at {threshold:g}")
+            candidate = edges.realised(chosen, f"edges at {threshold:g}")
             if candidate is not None:
                 study.evaluate([candidate], study.splits.select)
                 found.append(candidate)
+
+    def _schedule(self) -> Schedule:
+        return Schedule(
+            rounds=self.rounds, graphs=self.graphs, examples=self.examples, rate=self.rate, baseline=self.baseline
+        )
 
     def _realised(self, edges: Edges, learned: Learned, threshold: float) -> Chosen:
         """What was learned, made definite; within ``max_edges`` the most probable edges."""
@@ -149,9 +149,7 @@ class GPTSwarm:
     def plan(self, shape: Shape) -> Mapping[str, int]:
         """Sampled graphs, as far as their prompts differ, the realised ones, and what ``prompts`` plans."""
         calls = dict(self.prompts.plan(shape)) if self.prompts is not None else {}
-        runs = _FRESH * self.rounds * self.graphs * min(self.examples, shape.feedback)
-        runs += len(self.thresholds) * shape.select
-        calls["task"] = calls.get("task", 0) + round(shape.calls_per_run * runs)
+        calls["task"] = calls.get("task", 0) + planned_calls(shape, self._schedule(), len(self.thresholds))
         return calls
 
 

@@ -126,10 +126,18 @@ class Topologies:
     def _wired(self, values: Mapping[str, JSON]) -> Graph | None:
         """The graph with the edges and edits of a candidate; ``None`` in host mode."""
         graph: Graph | None = self._study.program.graph
-        return None if graph is None else rewired(graph, values)
+        return None if graph is None else rewired(graph, structure(self._space, values))
 
     def _expanded(self, name: str, values: Mapping[str, JSON]) -> Graph:
         return expand_step(name, self._study.program.predictors[name], values)
+
+
+def structure(space: ParameterSpace, values: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The context edges and edits in force under these values: the space's where they say nothing.
+
+    A program that was compiled before has edges and edits of its own, which are the space's defaults.
+    """
+    return {a: values.get(a, p.default) for a, p in space.items() if p.kind in ("edge", "edits")}
 
 
 def _of_program(address: str) -> bool:

@@ -21,6 +21,7 @@ from treadle.compiler.errors import ArtifactError, ConfigurationError
 from treadle.compiler.frontend.source import NoSource, source_hash
 from treadle.compiler.frontend.trainable import parameters_in
 from treadle.compiler.graph.identity import graph_hash
+from treadle.compiler.graph.rewrite import changed_edges
 from treadle.compiler.lm.text import sendable
 from treadle.compiler.prompt.render import TEMPLATE_ID, template_hash
 from treadle.compiler.redact import redact
@@ -112,7 +113,7 @@ def contents_of(program: Program[..., Any]) -> Contents:
         signature=program.signature,
         graph=graph,
         predictors=dict(sorted(program.predictors.items())),
-        candidate=program.candidate,
+        candidate=dataclasses.replace(program.candidate, values=changed_edges(graph, program.candidate.values)),
         ops=(),
         program_hash=_program_hash(program),
         model=None if program.binding.lm is None else program.binding.lm.model,

@@ -37,14 +37,14 @@ restore              the graph as it was; undoes bypass and normalise; not      
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import GraphError
 from treadle.compiler.graph.bounds import Expand
 from treadle.compiler.graph.check import check_restored, check_rewrite
-from treadle.compiler.graph.nodes import Graph
+from treadle.compiler.graph.nodes import Graph, Step
 from treadle.compiler.graph.normal_form import Normalise
 from treadle.compiler.graph.parameters import Parameter
 from treadle.compiler.graph.rewrite_base import Rewrite as Rewrite
@@ -226,8 +226,7 @@ def rewrites_of(values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
         if field == "module":
             found.append(Rewrite(op="swap_module", target=target, args={"module": values[address]}))
         elif field.startswith(CONTEXT_PREFIX):
-            op = "add_context_edge" if values[address] else "prune_context_edge"
-            found.append(Rewrite(op=op, target=target, args={"source": field.removeprefix(CONTEXT_PREFIX)}))
+            found.append(_edge(address, values[address]))
     listed = Reading(values.get(EDITS, ()), f"$['{EDITS}']")
     return (*(Rewrite.from_json(edit.value, edit.path) for edit in listed.items()), *found)
 
@@ -288,8 +287,8 @@ def _is_edge_of(graph: Graph, address: str) -> bool:
 def edited(graph: Graph, values: Mapping[str, JSON], *, expand: Expand | None = None) -> Graph:
     """The graph under a candidate's values: all rewrites they mean, in order.
 
-    Context edges touch nothing but who reads whom, so those that follow one another are held against the rules
-    together.
+    A context edge that is as its value says stays. Edges touch nothing but who reads whom, so those that follow one
+    another are held against the rules together.
 
     Raises:
         GraphError: A rewrite is not legal; says why.
@@ -308,8 +307,29 @@ def _changes_an_edge(rewrite: Rewrite) -> bool:
 
 
 def _with_edges(graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
-    after = graph
+    after, touched, steps = graph, set[str](), graph.steps()
     for rewrite in rewrites:
-        after = _op(rewrite).apply(after, rewrite, None)
-    check_rewrite(graph, after, touched=frozenset(rewrite.target for rewrite in rewrites))
+        if not _is_so(rewrite, steps):
+            after = _op(rewrite).apply(after, rewrite, None)
+            touched.add(rewrite.target)
+    if touched:
+        check_rewrite(graph, after, touched=frozenset(touched))
     return after
+
+
+def _is_so(rewrite: Rewrite, steps: Iterable[Step]) -> bool:
+    """Whether every step of the target reads the source already, or none does, as the rewrite would have it."""
+    reading = {rewrite.args.get("source") in dict(step.context) for step in steps if step.predictor == rewrite.target}
+    return reading == {rewrite.op == "add_context_edge"}
+
+
+def changed_edges(graph: Graph | None, values: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A candidate's values without context edges that are as they are in the graph anyway."""
+    steps = () if graph is None else graph.steps()
+    return {a: v for a, v in values.items() if graph is None or not is_edge(a) or not _is_so(_edge(a, v), steps)}
+
+
+def _edge(address: str, value: JSON) -> Rewrite:
+    target, _, field = address.rpartition(".")
+    op = "add_context_edge" if value else "prune_context_edge"
+    return Rewrite(op=op, target=target, args={"source": field.removeprefix(CONTEXT_PREFIX)})

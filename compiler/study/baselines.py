@@ -23,10 +23,12 @@ class Findings:
         said: What it has found out, each text once.
         baselines: Programs to measure beside the winner, after the search and where the budget reaches, by the names
             the report gives them; a text says why there is none.
+        accepted_loss: Score its winner may lose where it saves tokens, in the metric's units; 0 where it aims at score.
     """
 
     said: list[str] = dataclasses.field(default_factory=list)
     baselines: dict[str, Candidate | str] = dataclasses.field(default_factory=dict)
+    accepted_loss: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -184,6 +184,10 @@ class Study:
             self.findings.said.append(text)
         self.log("finding", text=text, **fields)
 
+    def accept_loss(self, loss: float) -> None:
+        """Say that the search aims at tokens: its winner may lose so much score, in the metric's units."""
+        self.findings.accepted_loss = loss
+
     @property
     def findings(self) -> Findings:
         """What the search has said of itself so far."""

@@ -114,8 +114,9 @@ Answers: TypeAlias = Callable[[Request], Any]
 class Runner:
     """Runs the program for a study, all calls answered by a function."""
 
-    def __init__(self, answer: Answers) -> None:
+    def __init__(self, answer: Answers, graph: Graph = GRAPH) -> None:
         self._lm = Scripted(answer)
+        self._graph = graph
 
     def run_calls(self, candidate: Candidate) -> int | None:
         """The calls of both steps' modules, re-asks included."""
@@ -134,7 +135,7 @@ class Runner:
         tracer = Tracer()
         session = Session(lm=self._lm, caller=caller, tracer=tracer, candidate=candidate)
         try:
-            value = await run_graph(GRAPH, {}, inputs, session)
+            value = await run_graph(self._graph, {}, inputs, session)
         except Exception as error:
             return Ran(error=error, trace=tracer.traces[0])
         return Ran(value=value, trace=tracer.traces[0])
@@ -161,6 +162,7 @@ class Lab:
         answer: The LM.
         concurrency: Calls in flight at most.
         folder: Where the study is kept.
+        shown: The program, where it is another than the world's.
     """
 
     def __init__(
@@ -175,13 +177,15 @@ class Lab:
         answer: Answers = world.answer,
         concurrency: int = 16,
         folder: Path | None = None,
+        shown: Support | None = None,
     ) -> None:
+        shown = shown or Support(graph=None if host else GRAPH)
         self.events: list[Event] = []
         self.requests: list[Request] = []
-        data = load_data(world.rows(count) if rows is None else rows, [TICKET])
+        data = load_data(world.rows(count) if rows is None else rows, shown.signature.inputs)
         self.study = open_study(
-            program=Support(graph=None if host else GRAPH),
-            runner=Runner(self._noted(answer)),
+            program=shown,
+            runner=Runner(self._noted(answer), shown.graph or GRAPH),
             data=data,
             splits=split(data, seed),
             metric=metric,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from tests.worlds.blocks import BlockWorld
@@ -35,13 +35,18 @@ TEST_ROWS = 150
 
 def lm_of(world: World, temperature: float | None = None) -> LM:
     """The world as an LM in this process."""
+    return Scripted(lm_answer(world), max_tokens=256, temperature=temperature)
+
+
+def lm_answer(world: World) -> Callable[[Request], str]:
+    """From a request to the world's reply."""
 
     def answer(request: Request) -> str:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         schema = {"json_schema": {"schema": request.schema}} if request.schema else None
         return world.answer(messages, schema, request.sample)
 
-    return Scripted(answer, max_tokens=256, temperature=temperature)
+    return answer
 
 
 def answer_of(world: World) -> str:
