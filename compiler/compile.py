@@ -109,8 +109,8 @@ def compile(
             ``studies/<program>-<hash>``, ``None`` keeps it in memory.
         mode: How stored answers are used.
         seed: Of every random number.
-        gate: Which winner is emitted: ``"probable"`` (better or probably better), ``"strict"`` (better), ``"report"``
-            (always).
+        gate: Which winner is emitted: ``"probable"`` (better or probably better, or no worse and cheaper where the
+            search aims at tokens), ``"strict"`` (better), ``"report"`` (always).
         stubs: Functions that stand in for ops with effects while searching, by op.
         concurrency: LM calls in flight at most. No result depends on it.
         metric_timeout: Seconds after which a metric that does nothing is abandoned.
@@ -227,15 +227,15 @@ def _without_verdict(study: Study, expected: CostEstimate) -> Caps:
 
 def _verdict(job: Job, study: Study, winner: Candidate) -> Comparison | None:
     start, splits = job.space.default(), job.splits
-    table = study.table
+    table, loss = study.table, study.findings.accepted_loss
     if splits.cross_fitted:
         between = finalists(table, start, splits)
-        return compare_cross_fitted(table, start, between, splits) if between else None
+        return compare_cross_fitted(table, start, between, splits, loss=loss) if between else None
     if winner == start:
         return None
     judging = study.unsealed()
     judging.evaluate([start, winner], splits.confirm)
-    return compare_on_confirm(table, start, winner, splits)
+    return compare_on_confirm(table, start, winner, splits, loss=loss)
 
 
 def _measure_baselines(job: Job, study: Study) -> None:

@@ -102,7 +102,9 @@ class Ablation:
                 if thrift.passes(study, candidate, kept, best):
                     gone, kept = [*gone, part], candidate
         if kept != start:
-            study.finding(f"dropped together: {', '.join(part.said for part in gone)}; {thrift.saving(study, start, kept)}")
+            study.finding(
+                f"dropped together: {', '.join(part.said for part in gone)}; {thrift.saving(study, start, kept)}"
+            )
         return kept
 
     def _spared(self, study: Study, start: Candidate, savings: Sequence[tuple[Part, Saving]]) -> list[Part]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from treadle.compiler.study.study import Study
     from treadle.optimizers.edge_policy import Chosen
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AgentPrune:
     """Prune context edges that are not worth their tokens.

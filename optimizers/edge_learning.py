@@ -104,7 +104,8 @@ def learn(study: Study, edges: Edges, schedule: Schedule, learned: Learned) -> N
             expected = [average] * len(scores)
             average = _DECAY * average + (1 - _DECAY) * mean
         learned.take([chosen for chosen, _ in legal], scores, expected)
-        study.log("edges", round=number, probabilities=[round(p, 4) for p in learned.policy.probabilities])
+        probable = zip(edges.addresses, learned.policy.probabilities, strict=True)
+        study.log("edges", round=number, probabilities={address: round(p, 4) for address, p in probable})
 
 
 def planned_calls(shape: Shape, schedule: Schedule, realised: int) -> int:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from treadle.compiler.study.study import Study
     from treadle.optimizers.edge_policy import Chosen
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GPTSwarm:
     """Search over context edges: who reads what earlier steps said.

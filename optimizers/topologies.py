@@ -115,7 +115,9 @@ class Topologies:
 
     def _answer(self, name: str, predictor: Predictor, values: Mapping[str, JSON]) -> str:
         """Hash of the graph that answers a step; the same values make the same, so each is checked once."""
-        own: dict[str, JSON] = {a: v for a, v in values.items() if a.startswith((f"{name}.", f"{name}/")) and not is_edge(a)}
+        own: dict[str, JSON] = {
+            a: v for a, v in values.items() if a.startswith((f"{name}.", f"{name}/")) and not is_edge(a)
+        }
         key = digest([name, predictor_to_json(predictor), own])
         if key not in self._answers:
             expanded = expand_step(name, predictor, values)

@@ -137,8 +137,11 @@ _HOMES: Mapping[str, str] = {
 """Where each public name lives, under ``treadle.compiler``."""
 
 OPTIMIZERS: Mapping[str, tuple[str, str]] = {
+    "ablation": ("ablation", "Ablation"),
+    "agent_prune": ("agent_prune", "AgentPrune"),
     "auto": ("auto", "Auto"),
     "bootstrap": ("bootstrap", "BootstrapFewShot"),
+    "gptswarm": ("gptswarm", "GPTSwarm"),
     "labeled": ("labeled", "LabeledFewShot"),
     "mass": ("mass", "MASS"),
     "mipro": ("mipro", "MIPRO"),

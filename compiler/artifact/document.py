@@ -22,7 +22,7 @@ VERSION = 1
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
-Verdict = Literal["better", "probably better", "not shown", "too few examples"]
+Verdict = Literal["better", "probably better", "no worse, cheaper", "not shown", "too few examples"]
 
 
 AnyJson = Annotated[Any, pydantic.Field(description="any JSON value")]
@@ -129,6 +129,15 @@ class Hashes(Closed):
     predictors: dict[Name, PredictorHashes]
 
 
+class SavingsDocument(Closed):
+    """What the winner saves, where the search aimed at tokens."""
+
+    loss: float = pydantic.Field(description="score that may be lost")
+    probability: float = pydantic.Field(ge=0, le=1, description="that no more is lost")
+    before: float = pydantic.Field(description="tokens of a run of the input program")
+    after: float = pydantic.Field(description="tokens of a run of the winner")
+
+
 class ScoresDocument(Closed):
     """The winner against the input program, paired, on examples neither was chosen by."""
 
@@ -144,6 +153,7 @@ class ScoresDocument(Closed):
     n: int
     cross_fitted: bool
     failures: list[int]
+    savings: SavingsDocument | None = pydantic.Field(None, description="absent where the search aimed at score alone")
 
 
 class Provenance(Closed):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import InputError
 from treadle.compiler.graph.nodes import Graph, Predictor
 from treadle.compiler.graph.op import Op

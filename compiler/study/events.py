@@ -23,6 +23,7 @@ ways               ways: how proposals are asked for, and what each has brought
 menu               options: how many values each parameter may take
 trial              candidate, choice, gain: a combination was measured; gain is over the start, drawn towards 0
 front              candidates, gains: those no other is better than in every objective
+edges              round, probabilities: of each context edge by its address, after a round of sampled graphs
 part               name, candidate, score, n: demos only, instructions only, both
 promoted           candidate, over: a race has a new leader
 finding            text, and the numbers behind it: what the search has found out; it stands in the report

@@ -6,6 +6,9 @@ bootstrap of the mean paired difference (Rubin 1981).
 
 Where the choice is cross-fitted the pairs are not independent: each example also took part in the choices that judge
 the others, and the plain variance is too small (Bengio and Grandvalet 2004). So each pair counts for less there.
+
+A search may aim at tokens instead and say what score may be lost for them. Then a winner that is not shown to be better
+may still be *no worse, cheaper*: non-inferior by the same paired differences (Piaggio et al. 2012).
 """
 
 from __future__ import annotations
@@ -13,14 +16,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.study.outcome import Outcome
 from treadle.compiler.study.splits import Splits
 from treadle.compiler.study.table import Paired, ScoreTable
 
-Verdict = Literal["better", "probably better", "not shown", "too few examples"]
+Verdict = Literal["better", "probably better", "no worse, cheaper", "not shown", "too few examples"]
 Gate = Literal["probable", "strict", "report"]
 
 BETTER = 0.95
@@ -29,6 +33,28 @@ CROSS_FITTED_WORTH = 0.7
 """What a pair counts for where the choice is cross-fitted: the plain variance of the mean difference over its true one,
 as ``benchmarks.gate`` prints it for a response model. It depends little on the number of examples or candidates."""
 _DRAWS = 4000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Savings:
+    """What a winner saves, where the search aimed at tokens.
+
+    Attributes:
+        loss: Score that may be lost for it.
+        probability: P that no more is lost.
+        before: Tokens of a run of the input program, mean.
+        after: Tokens of a run of the winner.
+    """
+
+    loss: float
+    probability: float
+    before: float
+    after: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether fewer tokens are used, and probably no more score is lost than may be."""
+        return self.after < self.before and self.probability >= PROBABLY_BETTER
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +74,7 @@ class Comparison:
         n: Examples compared.
         cross_fitted: The scores come from held-out folds.
         failures: Runs that failed, of the winner's and of the input program's.
+        savings: What it saves; ``None`` where the search aimed at score alone.
     """
 
     verdict: Verdict
@@ -62,6 +89,7 @@ class Comparison:
     n: int
     cross_fitted: bool
     failures: tuple[int, int] = (0, 0)
+    savings: Savings | None = None
 
     def emits(self, gate: Gate) -> bool:
         """Whether ``gate`` lets the winner through."""
@@ -69,21 +97,40 @@ class Comparison:
             return True
         if self.verdict == "too few examples":
             return gate == "probable"
-        return self.verdict == "better" or (gate == "probable" and self.verdict == "probably better")
+        probable = self.verdict in ("probably better", "no worse, cheaper")
+        return self.verdict == "better" or (gate == "probable" and probable)
 
     def to_json(self) -> dict[str, JSON]:
         """The comparison as data; numbers rounded to six digits."""
-        data = dataclasses.asdict(self)
-        return {key: round(value, 6) if isinstance(value, float) else value for key, value in data.items()}
+        data = {key: _rounded(value) for key, value in dataclasses.asdict(self).items()}
+        if self.savings is None:
+            del data["savings"]
+        return data
 
 
-def compare_on_confirm(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits) -> Comparison:
-    """The comparison on the confirm split, which nothing else has touched."""
-    return _comparison(table.paired(winner, start, splits.confirm), table, start, winner, splits.confirm, splits)
+def _rounded(value: Any) -> JSON:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def compare_on_confirm(
+    table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits, *, loss: float = 0.0
+) -> Comparison:
+    """The comparison on the confirm split, which nothing else has touched.
+
+    Args:
+        table: Both must have an outcome on all of ``splits.confirm``.
+        start: The input program.
+        winner: What the search found.
+        splits: Gives the examples.
+        loss: Score that may be lost where tokens are saved; 0 where the search aimed at score alone.
+    """
+    return _comparison(table, start, table.outcomes(winner, splits.confirm), splits.confirm, splits, loss)
 
 
 def compare_cross_fitted(
-    table: ScoreTable, start: Candidate, finalists: Sequence[Candidate], splits: Splits
+    table: ScoreTable, start: Candidate, finalists: Sequence[Candidate], splits: Splits, *, loss: float = 0.0
 ) -> Comparison:
     """The comparison on held-out folds: each fold is judged with the choice the other folds make.
 
@@ -92,40 +139,65 @@ def compare_cross_fitted(
         start: The input program.
         finalists: Candidates the choice is between, in the order they were tried.
         splits: Gives the folds.
+        loss: As in ``compare_on_confirm``; folds then choose the cheapest that loses no more than this.
 
     It is given also where all folds together choose the input program: to leave it out then would make what is reported
     too good on average. The verdict is *not shown* there.
     """
-    choices = fold_choices(table, (start, *finalists), splits)
-    winners = [table.outcomes(choices[example], [example])[0].value for example in splits.select]
-    first = {outcome.example: outcome.value for outcome in table.outcomes(start, splits.select)}
-    paired = Paired(tuple(after - first[example] for example, after in zip(splits.select, winners, strict=True)))
-    best = table.best((start, *finalists), splits.select)
-    found = _comparison(paired, table, start, best, splits.select, splits)
+    choices = fold_choices(table, (start, *finalists), splits, loss=loss)
+    winners = [table.outcomes(choices[example], [example])[0] for example in splits.select]
+    best = _chosen(table, (start, *finalists), splits.select, loss)
+    found = _comparison(table, start, winners, splits.select, splits, loss)
     verdict: Verdict = "not shown" if best == start and not splits.too_few else found.verdict
-    return dataclasses.replace(found, winner=math.fsum(winners) / len(winners), verdict=verdict)
+    return dataclasses.replace(
+        found, verdict=verdict, failures=(_failures(table, best, splits.select), found.failures[1])
+    )
 
 
-def fold_choices(table: ScoreTable, candidates: Sequence[Candidate], splits: Splits) -> dict[str, Candidate]:
+def fold_choices(
+    table: ScoreTable, candidates: Sequence[Candidate], splits: Splits, *, loss: float = 0.0
+) -> dict[str, Candidate]:
     """For each select example the candidate that the other folds choose, which is what it judges."""
     chosen: dict[str, Candidate] = {}
     for fold in splits.folds():
         rest = tuple(example for example in splits.select if example not in set(fold))
-        chosen.update(dict.fromkeys(fold, table.best(candidates, rest or fold)))
+        chosen.update(dict.fromkeys(fold, _chosen(table, candidates, rest or fold, loss)))
     return chosen
 
 
+def _chosen(table: ScoreTable, candidates: Sequence[Candidate], ids: Sequence[str], loss: float) -> Candidate:
+    """The best on ``ids``; where score may be lost, the cheapest of those that lose no more than that on the best."""
+    best = table.best(candidates, ids)
+    if not loss:
+        return best
+    least = table.mean(best, ids).mean - loss
+    near = [candidate for candidate in candidates if table.mean(candidate, ids).mean >= least]
+    return min(near, key=lambda candidate: _tokens(table.outcomes(candidate, ids)))
+
+
+def _tokens(outcomes: Sequence[Outcome]) -> float:
+    used = [outcome.usage.input_tokens + outcome.usage.output_tokens for outcome in outcomes]
+    return math.fsum(used) / len(used) if used else 0.0
+
+
 def _comparison(
-    paired: Paired, table: ScoreTable, start: Candidate, winner: Candidate, ids: Sequence[str], splits: Splits
+    table: ScoreTable, start: Candidate, after: Sequence[Outcome], ids: Sequence[str], splits: Splits, loss: float
 ) -> Comparison:
     worth = worth_of_a_pair(splits)
+    before = {outcome.example: outcome for outcome in table.outcomes(start, ids)}
+    after = [outcome for outcome in after if outcome.example in before]
+    paired = Paired(tuple(outcome.value - before[outcome.example].value for outcome in after))
     low, high = interval(paired.differences, worth=worth)
     probability = probability_better(paired.differences, worth)
+    savings = _savings(paired, list(before.values()), after, loss, worth) if loss else None
+    said = "too few examples" if splits.too_few else verdict(probability)
+    if said == "not shown" and savings is not None and savings.holds:
+        said = "no worse, cheaper"
     return Comparison(
-        verdict="too few examples" if splits.too_few else verdict(probability),
+        verdict=said,
         probability=probability,
         start=table.mean(start, ids).mean,
-        winner=table.mean(winner, ids).mean,
+        winner=math.fsum(outcome.value for outcome in after) / len(after) if after else math.nan,
         difference=paired.mean,
         low=low,
         high=high,
@@ -133,7 +205,18 @@ def _comparison(
         losses=paired.losses,
         n=len(paired.differences),
         cross_fitted=splits.cross_fitted,
-        failures=(_failures(table, winner, ids), _failures(table, start, ids)),
+        failures=(sum(outcome.score is None for outcome in after), _failures(table, start, ids)),
+        savings=savings,
+    )
+
+
+def _savings(paired: Paired, before: Sequence[Outcome], after: Sequence[Outcome], loss: float, worth: float) -> Savings:
+    largest = largest_difference([outcome.value for outcome in before], [outcome.value for outcome in after])
+    return Savings(
+        loss=loss,
+        probability=probability_no_worse(paired.differences, loss, largest, worth),
+        before=_tokens(before),
+        after=_tokens(after),
     )
 
 
@@ -172,7 +255,7 @@ def probability_better(differences: Sequence[float], worth: float = 1.0) -> floa
     return sum(mean > 0 for mean in means) / len(means)
 
 
-def probability_no_worse(differences: Sequence[float], loss: float, largest: float = 1.0) -> float:
+def probability_no_worse(differences: Sequence[float], loss: float, largest: float = 1.0, worth: float = 1.0) -> float:
     """P that the true mean of ``differences`` is above ``-loss``: that no more than ``loss`` is given away.
 
     The Bayesian bootstrap with one win and one loss of the ``largest`` size added, as Beta(1, 1) adds them to the
@@ -182,7 +265,7 @@ def probability_no_worse(differences: Sequence[float], loss: float, largest: flo
     >>> [round(probability_no_worse([0.0] * n, 0.02), 2) for n in (30, 120)]
     [0.72, 0.96]
     """
-    means = _bootstrap_means([*differences, largest, -largest])
+    means = _bootstrap_means([*differences, largest, -largest], worth)
     return sum(mean > -loss for mean in means) / len(means)
 
 

@@ -83,19 +83,23 @@ class Judged:
         }
 
 
-def judged(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits, data: Data) -> tuple[Judged, ...]:
+def judged(
+    table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits, data: Data, *, loss: float = 0.0
+) -> tuple[Judged, ...]:
     """Every example of the verdict that both programs were measured on, in the order of the data."""
     ids = splits.select if splits.cross_fitted else splits.confirm
     before = {outcome.example: outcome for outcome in table.outcomes(start, ids)}
-    after = {outcome.example: outcome for outcome in winners(table, start, winner, splits)}
+    after = {outcome.example: outcome for outcome in winners(table, start, winner, splits, loss=loss)}
     return tuple(_judged(e, before[e.id], after[e.id]) for e in data if e.id in before and e.id in after)
 
 
-def winners(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits) -> list[Outcome]:
+def winners(
+    table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits, *, loss: float = 0.0
+) -> list[Outcome]:
     """The winner's outcomes on the examples of the verdict; where it is cross-fitted, those of the fold choices."""
     if not splits.cross_fitted:
         return table.outcomes(winner, splits.confirm)
-    choices = fold_choices(table, [start, *finalists(table, start, splits)], splits)
+    choices = fold_choices(table, [start, *finalists(table, start, splits)], splits, loss=loss)
     return [table.outcomes(choices[example], [example])[0] for example in splits.select]
 
 

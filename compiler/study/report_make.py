@@ -56,7 +56,7 @@ def make(
     """
     start, table, splits = job.space.default(), study.table, job.splits
     candidates = tried(table, splits.select, start, study.history)
-    shown = comparison is not None
+    shown, loss = comparison is not None, study.findings.accepted_loss
     return Report(
         program=job.program.name,
         optimizer=job.optimizer.name,
@@ -74,8 +74,8 @@ def make(
         groups=groups(candidates, {address: parameter.kind for address, parameter in job.space.items()}),
         curve=curve(study.history, table, start, splits.select),
         stages=stages(study.history),
-        examples=judged(table, start, winner, splits, job.data) if shown else (),
-        objectives=_objectives(table, start, winner, splits) if shown else {},
+        examples=judged(table, start, winner, splits, job.data, loss=loss) if shown else (),
+        objectives=_objectives(table, start, winner, splits, loss) if shown else {},
         importance=importance(candidates, table.candidates, _originals(job.space)),
         warnings=tuple(dict.fromkeys((*warnings, *study.warnings)))[:_MOST_WARNINGS],
         findings=tuple(study.findings.said),
@@ -103,9 +103,11 @@ def _originals(space: ParameterSpace) -> dict[str, str]:
     return {address: in_words(parameter.default) for address, parameter in space.items()}
 
 
-def _objectives(table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits) -> dict[str, Objective]:
+def _objectives(
+    table: ScoreTable, start: Candidate, winner: Candidate, splits: Splits, loss: float
+) -> dict[str, Objective]:
     before = table.outcomes(start, splits.select if splits.cross_fitted else splits.confirm)
-    after = winners(table, start, winner, splits)
+    after = winners(table, start, winner, splits, loss=loss)
     names = sorted({name for outcome in (*before, *after) for name in outcome.objectives})
     return {name: Objective(before=_mean(before, name), after=_mean(after, name)) for name in names}
 

@@ -24,7 +24,7 @@ from treadle.compiler.study.gate import Comparison
 from treadle.compiler.study.report_charts import differences_chart, interval_chart
 from treadle.compiler.study.report_examples import Judged, split_up
 from treadle.compiler.study.report_search import SearchPart
-from treadle.compiler.study.report_text import consequence, scale_of, where
+from treadle.compiler.study.report_text import consequence, saved, scale_of, where
 from treadle.compiler.study.report_view import NAME, Limits
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Page(SearchPart):
         yield from (element("p", self.said(warning), class_="warning") for warning in self.first(report.warnings))
 
     def _comparison(self, found: Comparison) -> Iterator[Markup]:
-        scale, good = self.scale, found.verdict in ("better", "probably better")
+        scale, good = self.scale, found.verdict in ("better", "probably better", "no worse, cheaper")
         yield element(
             "p",
             element("span", found.verdict, class_="badge good" if good else "badge"),
@@ -100,6 +100,8 @@ class _Page(SearchPart):
             }
         )
         yield interval_chart(found, scale)
+        if found.savings is not None:
+            yield element("p", f"Tokens of a run: {saved(found.savings, scale)}.")
         if any(found.failures):
             said = f"Failed runs, counted as 0: {found.failures[1]} before, {found.failures[0]} after."
             yield element("p", said, class_="warning")

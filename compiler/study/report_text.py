@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treadle.compiler.escape import line, plain
 from treadle.compiler.redact import redact
-from treadle.compiler.study.gate import Comparison
+from treadle.compiler.study.gate import Comparison, Savings
 from treadle.compiler.study.report_examples import split_up
 from treadle.compiler.study.report_words import Scale, dollars
 
@@ -75,6 +75,8 @@ def _verdict(report: Report, scale: Scale) -> Iterator[str]:
     )
     for name, objective in report.objectives.items():
         yield f"    {line(name, 40)}: {scale.score(objective.before)} before, {scale.score(objective.after)} after"
+    if found.savings is not None:
+        yield f"  tokens of a run: {saved(found.savings, scale)}"
     yield f"  verdict: {found.verdict} (P = {found.probability:.3f}); {consequence(report, found)}"
     if any(found.failures):
         yield f"  failed runs, counted as 0: {found.failures[1]} before, {found.failures[0]} after"
@@ -83,6 +85,15 @@ def _verdict(report: Report, scale: Scale) -> Iterator[str]:
 def where(found: Comparison) -> str:
     """What the verdict rests on."""
     return "examples, each by what was chosen without it" if found.cross_fitted else "examples the search never saw"
+
+
+def saved(savings: Savings, scale: Scale) -> str:
+    """What a search that aims at tokens has saved, and how sure it is that no more score is lost than may be."""
+    change = f" ({savings.after / savings.before - 1:+.0%})" if savings.before else ""
+    return (
+        f"{savings.before:,.0f} before, {savings.after:,.0f} after{change}; P = {savings.probability:.3f} that no more "
+        f"than {scale.score(savings.loss)} of score is lost"
+    )
 
 
 def consequence(report: Report, found: Comparison) -> str:

@@ -23,7 +23,6 @@ from treadle.compiler.lm.protocol import Request
 from treadle.compiler.lm.scripted import Scripted
 from treadle.compiler.study.optimizer import Optimizer, Shape
 
-
 SIZES = [45, 110]
 """Rows of data: with and without cross-fitting."""
 

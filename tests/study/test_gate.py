@@ -6,11 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treadle.compiler.graph.parameters import Candidate
+from treadle.compiler.lm.protocol import Usage
 from treadle.compiler.study.gate import (
     compare_cross_fitted,
     compare_on_confirm,
+    fold_choices,
     interval,
+    largest_difference,
     probability_better,
+    probability_no_worse,
     smallest_gain,
     verdict,
 )
@@ -147,3 +151,55 @@ def test_the_smallest_gain_shrinks_with_data() -> None:
     gains = [smallest_gain(n) for n in (0, 20, 60, 200, 300)]
     assert gains == sorted(gains, reverse=True)
     assert gains[0] == 1.0
+
+
+def _priced(ids: tuple[str, ...], scores: list[float], tokens: int) -> list[Outcome]:
+    return [Outcome(example=i, score=s, usage=Usage(tokens, 0)) for i, s in zip(ids, scores, strict=True)]
+
+
+def test_a_search_that_aims_at_tokens_may_be_no_worse_and_cheaper() -> None:
+    ids = _ids(200)
+    splits = Splits(feedback=(), select=(), confirm=ids, examples=300)
+    found = {}
+    for name, scores, tokens in (
+        ("cheaper", [1.0, 0.0] * 100, 60),
+        ("dearer", [1.0, 0.0] * 100, 160),
+        ("worse", [1.0, 0.0] * 90 + [0.0] * 20, 60),
+    ):
+        table, winner = ScoreTable(ids), Candidate(values={"x": name})
+        table.record(START, _priced(ids, [1.0, 0.0] * 100, 100))
+        table.record(winner, _priced(ids, scores, tokens))
+        found[name] = compare_on_confirm(table, START, winner, splits, loss=0.02)
+        assert compare_on_confirm(table, START, winner, splits).verdict == "not shown"  # it aimed at score
+    assert found["cheaper"].verdict == "no worse, cheaper"
+    assert found["cheaper"].emits("probable")
+    assert not found["cheaper"].emits("strict")
+    assert found["cheaper"].savings is not None
+    assert (found["cheaper"].savings.before, found["cheaper"].savings.after) == (100, 60)
+    assert found["dearer"].verdict == found["worse"].verdict == "not shown"
+    data = found["cheaper"].to_json()
+    assert data["savings"] == {"loss": 0.02, "probability": data["savings"]["probability"], "before": 100, "after": 60}  # type: ignore[index, call-overload]
+
+
+def test_cross_fitting_chooses_the_cheapest_where_score_may_be_lost() -> None:
+    ids = _ids(60)
+    splits = Splits(feedback=(), select=ids, examples=60)
+    table, cheap, good = ScoreTable(ids), Candidate(values={"x": "cheap"}), Candidate(values={"x": "good"})
+    table.record(START, _priced(ids, [1.0, 0.0] * 30, 100))
+    table.record(cheap, _priced(ids, [1.0, 0.0] * 30, 50))
+    table.record(good, _priced(ids, [1.0] * 60, 80))
+    assert set(fold_choices(table, [START, cheap], splits, loss=0.1).values()) == {cheap}
+    assert set(fold_choices(table, [START, cheap], splits).values()) == {START}
+    assert set(fold_choices(table, [START, cheap, good], splits, loss=0.1).values()) == {good}
+    assert compare_cross_fitted(table, START, [cheap], splits, loss=0.1).verdict == "no worse, cheaper"
+
+
+def test_that_nothing_differs_on_a_few_examples_shows_little() -> None:
+    shown = [probability_no_worse([0.0] * n, 0.02) for n in (10, 30, 120)]
+    assert shown == sorted(shown)
+    assert shown[0] < 0.7
+    assert shown[2] > 0.94
+    assert probability_no_worse([0.0] * 100 + [-1.0] * 10, 0.02) < 0.05
+    assert probability_no_worse([0.0] * 100 + [1.0] * 10, 0.02) > 0.99
+    assert largest_difference([0.0, 1.0], [0.5]) == 1.0
+    assert largest_difference([0.0, 60.0], [-20.0]) == 80.0
