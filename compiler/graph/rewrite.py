@@ -240,11 +240,7 @@ def in_order(graph: Graph, values: Mapping[str, JSON]) -> tuple[Rewrite, ...]:
     Raises:
         ArtifactError: An edit in the list is malformed.
     """
-    pruned = {
-        address: value
-        for address, value in values.items()
-        if is_edge(address) and not value and all(is_legal(graph, prune) for prune in rewrites_of({address: value}))
-    }
+    pruned = {address: value for address, value in values.items() if not value and _is_edge_of(graph, address)}
     others = {address: value for address, value in values.items() if address not in pruned}
     return (*rewrites_of(pruned), *rewrites_of(others))
 

@@ -98,12 +98,12 @@ def space() -> ParameterSpace:
     return ParameterSpace(tuple(p for name, given in PREDICTORS.items() for p in parameters_of(name, given)))
 
 
-def program() -> Program[..., Any]:
+def program(graph: Graph = GRAPH) -> Program[..., Any]:
     """The program as users have it, made from its graph."""
     predictors: Mapping[str, PredictorFunction[..., object]] = {
-        name: PredictorFunction(given.signature) for name, given in PREDICTORS.items()
+        name: PredictorFunction(given.signature) for name, given in graph.predictors.items()
     }
-    captured = Captured(capture=Capture(mode="graph"), graph=GRAPH, ops={}, predictors=predictors)
+    captured = Captured(capture=Capture(mode="graph"), graph=graph, ops={}, predictors=predictors)
     return Program(FromFile(signature=SIGNATURE, captured=captured))
 
 
@@ -117,10 +117,11 @@ class Runner:
     def __init__(self, answer: Answers, graph: Graph = GRAPH) -> None:
         self._lm = Scripted(answer)
         self._graph = graph
+        self._program = program(graph)
 
     def run_calls(self, candidate: Candidate) -> int | None:
-        """The calls of both steps' modules, re-asks included."""
-        return most_lm_calls(program(), candidate, reasks=True)
+        """The calls of all steps' modules, re-asks included."""
+        return most_lm_calls(self._program, candidate, reasks=True)
 
     def refusal(self, candidate: Candidate) -> str:
         """Nothing is refused: the LM states no temperature."""

@@ -16,7 +16,7 @@ from tests.optimizers.program import space as support_space
 from treadle.compiler.graph.check import check
 from treadle.compiler.graph.links import links
 from treadle.compiler.graph.nodes import Graph
-from treadle.compiler.graph.parameters import Parameter, ParameterSpace
+from treadle.compiler.graph.parameters import Candidate, Parameter, ParameterSpace
 from treadle.compiler.graph.rewrite import EDITS, edge_parameters, rewired
 from treadle.optimizers.edge_policy import EdgePolicy
 from treadle.optimizers.edges import Edges, edge_in_words, without_unread
@@ -31,6 +31,10 @@ class _Unrun:
 
     def log(self, event: str, **fields: Any) -> None:
         """Nobody listens."""
+
+    def refusal(self, candidate: Candidate) -> str:
+        """Nothing runs, so nothing is refused."""
+        return ""
 
 
 @given(graphs(most=6), st.integers(0, 10_000))
