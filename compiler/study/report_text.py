@@ -77,7 +77,8 @@ def _verdict(report: Report, scale: Scale) -> Iterator[str]:
         yield f"    {line(name, 40)}: {scale.score(objective.before)} before, {scale.score(objective.after)} after"
     if found.savings is not None:
         yield f"  tokens of a run: {saved(found.savings, scale)}"
-    yield f"  verdict: {found.verdict} (P = {found.probability:.3f}); {consequence(report, found)}"
+    better = " of being better" if found.savings is not None else ""
+    yield f"  verdict: {found.verdict} (P = {found.probability:.3f}{better}); {consequence(report, found)}"
     if any(found.failures):
         yield f"  failed runs, counted as 0: {found.failures[1]} before, {found.failures[0]} after"
 
