@@ -53,6 +53,8 @@ Stage: TypeAlias = Literal["prompts", "blocks", "topology", "joint"]
 
 _CALLS_OF_A_BLOCK = 2.5  # of a step answered by the smallest form of a block, over those of the plain step
 _CALLS_OF_A_TOPOLOGY = 4.0  # of one drawn
+_SHARE = 0.85  # of the budget for the stages: the verdict on a winner costs as many calls a run as the winner makes
+_TRIES = 100  # draws for one topology: of a program of several steps most cost too much
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class MASS:
     def search(self, study: Study, space: ParameterSpace) -> Candidate:
         """The best program the stages led to, or the program as it is."""
         start = space.default()
-        search = _Search(self, study, space)
+        search = _Search(self, study.slice(_SHARE), space)
         with until_budget_ends(study):
             study.evaluate([start], study.splits.select)
             for stage in (search.prompts, search.topology, search.joint):
@@ -281,7 +283,7 @@ class _Search:
         """Different topologies: all helpful blocks together, then by chance."""
         found: list[Candidate] = []
         first = self._helpful() if self.settings.activation == "normalised" else {}
-        for number in range(20 * self.settings.topologies):
+        for number in range(_TRIES * self.settings.topologies):
             if len(found) == self.settings.topologies:
                 break
             chosen = first if first and not number else self._chosen(number)
@@ -289,7 +291,7 @@ class _Search:
             if candidate is not None:
                 found.append(candidate)
         self.study.finding(
-            f"topologies: {len(found)} different ones tried, {self._topologies.duplicates} duplicates and "
+            f"topologies: {len(found)} different tried, {self._topologies.duplicates} duplicates and "
             f"{len(self._topologies.refused)} that cost too much left out",
             tried=len(found), duplicates=self._topologies.duplicates, refused=len(self._topologies.refused),
         )  # fmt: skip

@@ -117,7 +117,7 @@ def test_the_three_baselines_and_every_influence_are_told() -> None:
     assert voting.values["sort.module"]["module"] == "vote"  # type: ignore[index, call-overload]
     said = "\n".join(study.findings.said)
     assert set(influences(study.findings.said)) == {"reflect", "debate", "aggregate", "summarize"}
-    for line in ("prompts of sort: +", "topologies: 4 different ones tried, ", "topology: +", "joint prompts: "):
+    for line in ("prompts of sort: +", "topologies: 4 different tried, ", "topology: +", "joint prompts: "):
         assert line in said
 
 
