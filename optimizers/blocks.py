@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 from treadle.compiler.errors import SignatureError
 from treadle.compiler.graph.capabilities import votable
-from treadle.compiler.module import Module
+from treadle.compiler.module import Module, Predict
 from treadle.compiler.signature import Signature
 from treadle.modules.combining import How
 from treadle.modules.debate import Debate
@@ -150,11 +150,26 @@ def composed(blocks: Sequence[Block], base: Module, numbers: Configuration, sign
     Raises:
         SignatureError: A block cannot serve the signature.
     """
-    module = base
-    for block in blocks:
-        module = block.around(module, numbers, signature)
+    module = _around(blocks, base, numbers, signature)
     module.build(signature)  # what cannot be served is refused here
     return module
+
+
+def _around(blocks: Sequence[Block], module: Module, numbers: Configuration, signature: Signature) -> Module:
+    for block in blocks:
+        module = block.around(module, numbers, signature)
+    return module
+
+
+def calls_of(blocks: Sequence[Block], numbers: Configuration, signature: Signature) -> int | None:
+    """LM calls of a step that takes one call when it is plain, at most.
+
+    ``None`` where there is no bound, or a block cannot serve the signature.
+    """
+    try:
+        return _around(blocks, Predict(), numbers, signature).lm_calls()
+    except SignatureError:
+        return None
 
 
 def fits(numbers: Configuration, max_agents: int) -> bool:

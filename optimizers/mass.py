@@ -25,7 +25,7 @@ Where we depart, and why:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from treadle.compiler.artifact.diff import in_words
@@ -33,9 +33,19 @@ from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, SignatureError
 from treadle.compiler.graph.bind import answers_step
 from treadle.compiler.graph.nodes import LM
+from treadle.compiler.hints import from_string
 from treadle.compiler.module import Module, module_of
 from treadle.optimizers.based import SpaceAt, widened
-from treadle.optimizers.blocks import BLOCKS, Block, Configuration, composed, fits, none_of
+from treadle.optimizers.blocks import (
+    BLOCKS,
+    Block,
+    Configuration,
+    calls_of,
+    composed,
+    configurations,
+    fits,
+    none_of,
+)
 from treadle.optimizers.influence import Activation, Influence, drawn, helpful, keep_probabilities
 from treadle.optimizers.rungs import best, halve, planned_runs
 from treadle.optimizers.settings import at_least, one_of
@@ -51,8 +61,7 @@ if TYPE_CHECKING:
 
 Stage: TypeAlias = Literal["prompts", "blocks", "topology", "joint"]
 
-_CALLS_OF_A_BLOCK = 2.5  # of a step answered by the smallest form of a block, over those of the plain step
-_CALLS_OF_A_TOPOLOGY = 4.0  # of one drawn
+_USUAL = from_string("text -> label: Literal['a', 'b']", name="usual")  # a step, for estimates
 _SHARE = 0.85  # of the budget for the stages: the verdict on a winner costs as many calls a run as the winner makes
 _TRIES = 100  # draws for one topology: of a program of several steps most cost too much
 
@@ -116,24 +125,29 @@ class MASS:
         return search.current
 
     def plan(self, shape: Shape) -> Mapping[str, int]:
-        """What the stages take, blocks and topologies at the calls they usually make."""
+        """What the stages take, blocks and topologies at the mean of the calls they can make."""
         held = 0 if shape.cross_fitted else shape.select // HELD
         choosing = dataclasses.replace(shape, select=shape.select - held)
-        judged = shape.select if shape.cross_fitted else held
-        calls: dict[str, float] = {
-            "task": (2 * held + self.repeats * judged) * shape.calls_per_run * _CALLS_OF_A_TOPOLOGY
-        }
+        topology = shape.calls_per_run * self._usual_calls(configurations(self.blocks, self.max_agents))
+        judged, again = (shape.select, self.repeats - 1) if shape.cross_fitted else (held, self.repeats)
+        calls: dict[str, float] = {"task": 2 * held * shape.calls_per_run + again * judged * topology}
         for stage, predictors, times in (("prompts", 1, shape.predictors), ("joint", shape.predictors, 1)):
             if stage not in self.without:
                 for role, count in self.prompts.plan(dataclasses.replace(choosing, predictors=predictors)).items():
                     calls[role] = calls.get(role, 0) + times * count
         step = shape.calls_per_run / max(1, shape.predictors)
         if "blocks" not in self.without:
-            run = shape.calls_per_run + (_CALLS_OF_A_BLOCK - 1) * step
+            run = shape.calls_per_run + (self._usual_calls(block.smallest for block in self.blocks) - 1) * step
             calls["task"] += shape.predictors * len(self.blocks) * choosing.select * run
         if "topology" not in self.without:
-            calls["task"] += planned_runs(choosing, self.topologies) * shape.calls_per_run * _CALLS_OF_A_TOPOLOGY
+            calls["task"] += planned_runs(choosing, self.topologies) * topology
         return {role: round(count) for role, count in calls.items()}
+
+    def _usual_calls(self, several: Iterable[Configuration]) -> float:
+        """Mean LM calls of a step that takes one call when it is plain, over configurations that are allowed."""
+        counts = [calls_of(self.blocks, numbers, _USUAL) for numbers in several]
+        allowed = [count for count in counts if count is not None and count <= (self.max_lm_calls or count)]
+        return sum(allowed) / len(allowed) if allowed else 1.0
 
 
 class _Search:
