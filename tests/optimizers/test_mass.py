@@ -79,17 +79,17 @@ def test_helpful_blocks_are_in_and_harmful_ones_out(family: str) -> None:
 
 
 def test_stages_are_worth_their_calls() -> None:
-    """Mean accuracy over worlds on fresh rows: with all stages, and with some left out."""
+    """Accuracy on fresh rows: with all stages, and with some left out. ``benchmarks/blocks.py`` has more worlds."""
 
-    def mean(*without: Stage) -> float:
-        found = [small_search("COST all", number, without) for number in range(2)]
-        return sum(accuracy(world, winner) for world, winner, _ in found) / len(found)
+    def reached(*without: Stage) -> float:
+        world, winner, _ = small_search("COST all", 0, without)
+        return accuracy(world, winner)
 
-    whole = mean()
+    whole = reached()
     assert whole > 0.75
-    assert mean("prompts", "joint") < whole - 0.3
-    assert mean("topology") < whole - 0.1
-    assert mean("blocks", "topology") < whole - 0.2
+    assert reached("prompts", "joint") < whole - 0.3
+    assert reached("topology") < whole - 0.1
+    assert reached("blocks", "topology") < whole - 0.2
 
 
 def test_where_nothing_can_be_learned_nothing_is_kept() -> None:
