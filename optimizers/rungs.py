@@ -24,9 +24,7 @@ SMALLEST = 12
 FINALISTS = 4
 """Candidates measured on all select examples before the choice."""
 
-_TELLING = (
-    4  # values other than the commonest by which two candidates are known to be alike: all being right is no sign
-)
+_TELLING = 4  # values beside the commonest that make two candidates alike: that all are right is no sign
 _ROUNDS = 10  # times the last rung that choosing between some thirty candidates takes
 _PRIOR = 8.0  # examples' worth of "no better than the start" in a gain that rests on few
 
