@@ -160,7 +160,7 @@ class MIPRO:
     def _menu(self, study: Study, space: ParameterSpace, sets: DemoSets, writing: Writing) -> Menu:
         options: dict[str, list[JSON]] = {p.address: [p.default] for p in instructions(space)}
         if not self._zero_shot:
-            count = (self.demo_sets or 2 * BREADTH[self.effort]) - 1  # a set costs no call
+            count = self._sets - 1
             for name in searched(space):
                 options[f"{name}.demos"] = [space[f"{name}.demos"].default, *sets.first(study, name, count)]
         options.update(model_choices(space))
@@ -218,6 +218,11 @@ class MIPRO:
         return self.max_bootstrapped == self.max_labeled == 0
 
     @property
+    def _sets(self) -> int:
+        """Twice as many as proposals: a set costs no call."""
+        return self.demo_sets or 2 * BREADTH[self.effort]
+
+    @property
     def _proposals(self) -> int:
         return BREADTH[self.effort] if self.proposals is None else self.proposals
 
@@ -237,7 +242,7 @@ class MIPRO:
         """The runs for demos and failures, the proposals, and the trials."""
         trials = self._trials(shape.predictors * (1 if self._zero_shot else 2))
         n, again = BREADTH[self.effort], self._rounds - 1
-        sets = 1 if self._zero_shot else self.demo_sets or n
+        sets = 1 if self._zero_shot else self._sets
         share = charged_share(shape, trials, (1 + self._proposals) * sets)
         runs = min(8 * n, shape.feedback) + again * min(4 * n, shape.feedback) + share * planned_runs(shape, trials)
         proposals = self._proposals + again * self._again
