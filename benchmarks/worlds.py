@@ -129,6 +129,20 @@ def run_peers(jobs: Sequence[Job], results: Results, python: str) -> None:
                 results.add(json.loads(line))
 
 
+def run(jobs: Sequence[Job], results: Results, python: str) -> None:
+    """Make the searches that are missing, world after world."""
+    peers = any(job.method in PEERS for job in jobs)
+    if peers and not has_dspy(python):
+        peers = False
+        remedy = "pip install 'dspy[optuna]' gepa, or --dspy PYTHON"
+        print(f"skipped: {', '.join(PEERS)}: {python} has no DSPy; {remedy}")
+    for number in dict.fromkeys(job.number for job in jobs):
+        now = [job for job in jobs if job.number == number]
+        run_ours(now, results)
+        if peers:
+            run_peers(now, results, python)
+
+
 def has_dspy(python: str) -> bool:
     """Whether an interpreter can import DSPy."""
     return subprocess.run([python, "-c", "import dspy, optuna"], capture_output=True, check=False).returncode == 0
@@ -208,6 +222,7 @@ def main() -> None:
     parser.add_argument("--controls", nargs="+", default=[""], help=f"of {', '.join(map(repr, CONTROLS))}")
     parser.add_argument("--dspy", default=sys.executable, help="an interpreter that has DSPy and GEPA")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/worlds.jsonl"))
+    parser.add_argument("--print", action="store_true", help="only print what --out has")
     options = parser.parse_args()
     if options.quick:
         options.worlds, options.caps = 1, [500, 2000]
@@ -221,16 +236,8 @@ def main() -> None:
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = Results(options.out)
-    peers = bool(set(options.methods) & set(PEERS))
-    if peers and not has_dspy(options.dspy):
-        peers = False
-        remedy = "pip install 'dspy[optuna]' gepa, or --dspy PYTHON"
-        print(f"skipped: {', '.join(PEERS)}: {options.dspy} has no DSPy; {remedy}")
-    for number in range(options.worlds):
-        now = [job for job in jobs if job.number == number]
-        run_ours(now, results)
-        if peers:
-            run_peers(now, results, options.dspy)
+    if not options.print:
+        run(jobs, results, options.dspy)
     for line in (*tables(jobs, results), *against("miprov2", jobs, results)):
         print(line)
 
