@@ -11,6 +11,19 @@ Schema = Mapping[str, JSON]
 
 _DEEPEST = 8
 
+_FORMATS: Mapping[str, str] = {
+    "date": "1970-01-01",
+    "date-time": "1970-01-01T00:00:00Z",
+    "time": "00:00:00Z",
+    "duration": "PT0S",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "email": "someone@example.org",
+    "uri": "https://example.org/",
+    "ipv4": "0.0.0.0",
+    "ipv6": "::",
+}
+"""A value of each format that types of the standard library and of pydantic ask for."""
+
 
 def labels_of(schema: Schema) -> Sequence[JSON] | None:
     """The finite values of a schema, or ``None``."""
@@ -34,7 +47,7 @@ def allowed(schema: Schema, number: int | float) -> bool:
 
 
 def plainest(schema: Schema, definitions: Schema, depth: int = 0) -> JSON:
-    """The plainest value that the schema's types, bounds and lengths allow; patterns and formats are not looked at."""
+    """The plainest value that the schema's types, bounds lengths and formats allow; patterns are not looked at."""
     reference = schema.get("$ref")
     if isinstance(reference, str):
         schema = cast(Schema, definitions.get(reference.rpartition("/")[2], {}))
@@ -53,12 +66,15 @@ def plainest(schema: Schema, definitions: Schema, depth: int = 0) -> JSON:
 def _plainest_of_type(schema: Schema, definitions: Schema, depth: int) -> JSON:
     kind = schema.get("type")
     if kind == "string":
-        return "-" * cast(int, schema.get("minLength", 0))
+        return _FORMATS.get(str(schema.get("format")), "-" * cast(int, schema.get("minLength", 0)))
     if kind in ("integer", "number"):
         return _plainest_number(schema)
     if kind == "array" and depth < _DEEPEST:
-        item = cast(Schema, schema.get("items", {}))
-        return [plainest(item, definitions, depth + 1)] * cast(int, schema.get("minItems", 0))
+        first = [
+            plainest(part, definitions, depth + 1) for part in cast(Sequence[Schema], schema.get("prefixItems", ()))
+        ]
+        item, fewest = cast(Schema, schema.get("items") or {}), cast(int, schema.get("minItems", 0))
+        return first + [plainest(item, definitions, depth + 1)] * (fewest - len(first))
     if kind == "object" and depth < _DEEPEST:
         members = cast(Mapping[str, Schema], schema.get("properties", {}))
         wanted = cast(Sequence[str], schema.get("required", ()))

@@ -171,6 +171,11 @@ class Learner:
         return number if number is not None and allowed(schema, number) else self._plainest(schema, path, question)
 
     def _list(self, schema: Schema, path: tuple[str, ...], question: Question) -> JSON:
+        if "prefixItems" in schema:  # a tuple: each place is a value of its own
+            if len(path) >= _DEEPEST:
+                return self._plainest(schema, path, question)
+            places = cast(Sequence[Schema], schema["prefixItems"])
+            return [self._value(place, (*path, str(index)), question) for index, place in enumerate(places)]
         items = self._resolved(cast(Schema, schema.get("items", {})))
         labels = labels_of(items)
         fewest, most = cast(int, schema.get("minItems", 0)), cast(int, schema.get("maxItems", 1_000))

@@ -1,3 +1,6 @@
+import datetime as dt
+import ipaddress
+import uuid
 from typing import Annotated, Any
 
 import pytest
@@ -11,6 +14,7 @@ from treadle.compiler.hints import from_string
 from treadle.compiler.lm.offline_plainest import plainest
 from treadle.compiler.prompt.demo import Demo
 from treadle.compiler.prompt.parse import parse
+from treadle.compiler.signature import Signature, Slot
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -84,6 +88,23 @@ def test_lists_are_spans_numbers_or_labels() -> None:
     assert len(answer(from_string("text -> points: list[str]"), {"text": "One a. Two b. Three c."}, demos)) == 2
 
 
+def giving(kind: Any) -> Signature:
+    """Finds a value of the type in a text."""
+    return Signature(
+        name="find", inputs=(Slot(name="text", annotation=str),), outputs=(Slot(name="found", annotation=kind),)
+    )
+
+
+def test_each_place_of_a_tuple_is_answered() -> None:
+    number, text = answer(giving(tuple[int, str]), {"text": "7 parcels were sent. They were late."})
+    assert (number, type(text)) == (7, str)
+
+
+@pytest.mark.parametrize("kind", [dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID, ipaddress.IPv4Address])
+def test_a_text_of_a_format_is_one(kind: type) -> None:
+    assert isinstance(answer(giving(kind), {"text": "Some time, somewhere."}), kind)
+
+
 def test_null_is_given_only_where_nothing_else_is() -> None:
     assert answer(CASES["optional_str"].signature, {"ticket": "It is late."}) == "It is late."
     assert answer(from_string("a -> b: None"), {"a": "x"}) is None
@@ -101,6 +122,9 @@ def test_null_is_given_only_where_nothing_else_is() -> None:
         ({"default": 7, "type": "integer"}, 7),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, None),
         ({"type": "array", "items": {"type": "null"}, "minItems": 2}, [None, None]),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "minItems": 2}, [0, ""]),
+        ({"type": "string", "format": "date"}, "1970-01-01"),
+        ({"type": "string", "format": "nobody-knows"}, ""),
         ({"$ref": "#/$defs/A"}, {"b": 0}),
         ({"type": "object"}, {}),
         ({}, None),
