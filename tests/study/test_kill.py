@@ -77,13 +77,14 @@ def committed(study: Path) -> int:
 
 
 def kill(forks: Forks, server: FakeServer, study: Path, at: int, before: bool) -> int:
-    """One killed run; the calls it lost."""
+    """One killed run; the calls it lost. It may end before it dies: replies that arrive together share a commit."""
     known = committed(study) if (study / "study.sqlite").exists() else 0
     asked = server.counters().requests
-    assert forks.run(server, study, at=at, before=before) == KILLED
+    ended = forks.run(server, study, at=at, before=before)
+    assert ended == KILLED or (ended == 0 and at > 20)
     sent = server.counters().requests - asked
     lost = sent - (committed(study) - known)
-    assert 0 <= lost <= CONCURRENCY
+    assert 0 <= lost <= (CONCURRENCY if ended else 0)
     return lost
 
 
