@@ -2,9 +2,10 @@
 
     python benchmarks/optoprime.py [--trace]
 
-Three tables: characters of the stated problem for chains of calls and for batches; spans visited and milliseconds of
-propagation by the length of the trace; LM calls a round, beside textual gradients. ``--trace`` adds what Trace's own
-OptoPrime (package ``trace-opt``, which this repository does not depend on) makes of the same chains and batches.
+Three tables: characters of the stated problem, and of all that is sent with it (instruction, schema of the reply), for
+chains of calls and for batches; spans visited and milliseconds of processor time of propagation by the length of the
+trace; LM calls a round, beside textual gradients. ``--trace`` adds what Trace's own OptoPrime (package ``trace-opt``,
+which this repository does not depend on) makes of the same chains and batches.
 
 Exits with 1 if a problem is larger than its budget, if a span is visited twice, or if a round takes more than one call.
 """
@@ -15,13 +16,16 @@ import argparse
 import importlib.util
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from treadle.compiler.graph.nodes import Predictor
 from treadle.compiler.graph.parameters import Candidate, Parameter, ParameterSpace
+from treadle.compiler.prompt.render import render as render_prompt
 from treadle.compiler.signature import Signature, Slot
 from treadle.compiler.trace.propagate import Propagation, propagate
 from treadle.compiler.trace.trace import Span, Trace
+from treadle.optimizers.documentation import promise
 from treadle.optimizers.optoprime import OptoPrime
 from treadle.optimizers.problem import Problem, variables_of
 from treadle.optimizers.problem_text import CHARACTERS, render
@@ -72,7 +76,7 @@ def stated(steps: int, runs: int) -> tuple[Problem, dict[str, Predictor]]:
     problem = Problem(
         program="chain", promise="chain(text: str) -> str", task="Shorten.", guidance="", runs=found,
         variables=variables, unreachable=unreachable,
-        documentation={name: f"a language model answers; {name}(text: str) -> str" for name in names},
+        documentation={name: promise(predictor.signature) for name, predictor in predictors.items()},
     )  # fmt: skip
     return problem, predictors
 
@@ -81,21 +85,35 @@ def sizes(*, trace: bool) -> bool:
     """The first table; whether all problems keep to their budget."""
     budget = OptoPrime().tokens * CHARACTERS
     print(f"characters of the problem (budget {budget:,})")
-    print(f"  {'':24}{'ours':>9}{'Trace':>9}")
+    print(f"  {'':24}{'ours':>9}{'Trace':>9}   whole prompt: {'ours':>9}{'Trace':>9}")
     fits = True
     for label, steps, runs in [
         *((f"chain of {steps}", steps, 1) for steps in STEPS),
         *((f"2 steps, batch of {n}", 2, n) for n in RUNS),
     ]:
-        ours = len(render(stated(steps, runs)[0], tokens=OptoPrime().tokens))
-        theirs = f"{trace_size(steps, runs):9,}" if trace else f"{'not run':>9}"
-        print(f"  {label:24}{ours:9,}{theirs}")
+        ours, whole = our_size(steps, runs)
+        theirs = [f"{size:9,}" for size in trace_size(steps, runs)] if trace else [f"{'not run':>9}"] * 2
+        print(f"  {label:24}{ours:9,}{theirs[0]}                 {whole:9,}{theirs[1]}")
         fits &= ours <= budget
     return fits
 
 
-def trace_size(steps: int, runs: int) -> int:
-    """Characters of the user prompt Trace's OptoPrime makes of such runs."""
+def our_size(steps: int, runs: int) -> tuple[int, int]:
+    """Characters of the stated problem, and of the messages that are sent."""
+    problem, predictors = stated(steps, runs)
+    sent = 0
+
+    def ask(predictor: Predictor, contexts: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
+        nonlocal sent
+        sent = sum(len(message.content) for message in render_prompt(predictor.signature, (), contexts[0]))
+        return [None]
+
+    OptoPrime().suggest(ask, problem, predictors, lambda given: Suggestion(values={}, changes={}), "round 1")
+    return len(render(problem, tokens=OptoPrime().tokens)), sent
+
+
+def trace_size(steps: int, runs: int) -> tuple[int, int]:
+    """Characters of the user prompt Trace's OptoPrime makes of such runs, and of that with its system prompt."""
     from opto.optimizers import OptoPrime as TraceOptoPrime  # type: ignore[import-not-found]  # not a dependency
     from opto.trace import bundle, node  # type: ignore[import-not-found]  # as above
 
@@ -119,21 +137,21 @@ def trace_size(steps: int, runs: int) -> int:
     optimizer = TraceOptoPrime(prompts)
     optimizer.zero_feedback()
     optimizer.backward(joined, "the result is too long")
-    _, user = optimizer.construct_prompt(optimizer.summarize())
-    return len(user)
+    system, user = optimizer.construct_prompt(optimizer.summarize())
+    return len(user), len(system) + len(user)
 
 
 def propagation() -> bool:
     """The second table; whether every span is visited once."""
-    print("\npropagation: spans visited, milliseconds (best of 5)")
+    print("\npropagation: spans visited, milliseconds of processor time (best of 5)")
     once = True
     for count in SPANS:
         trace = chain(count)
         took = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             found: Propagation = propagate(trace, "bad")
-            took.append(time.perf_counter() - started)
+            took.append(time.process_time() - started)
         print(f"  {count:>6,} steps {found.visited:>8,} visited {min(took) * 1e3:9.2f} ms")
         once &= found.visited == count + 1
     return once

@@ -5,7 +5,8 @@
 
 Without TREADLE_LM a scripted model stands in, for the one that answers and for the one that improves the program: it
 slips unless it is told to go step by step, and it closes its answers in several ways, on which the parser fails. Either
-change alone is not enough. With TREADLE_LM and --data the same program is tuned on grade-school problems by that model.
+change alone is not enough. With TREADLE_LM and --data the same program is tuned on grade-school problems (GSM8K: Cobbe
+and others 2021, arXiv 2110.14168) by that model; with one of the two alone it says what is missing.
 """
 
 from __future__ import annotations
@@ -104,7 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path)
     path = parser.parse_args().data
-    real = os.environ.get("TREADLE_LM") and path
+    model = os.environ.get("TREADLE_LM")
+    real = bool(model and path)
+    if not real:
+        lacking = "TREADLE_LM" if path else "--data with a GSM8K file" if model else "TREADLE_LM and --data"
+        print(f"skipped: problems of GSM8K, for want of {lacking}; a scripted model and made-up problems instead\n")
     compiled = treadle.compile(
         answer.bind(executor=treadle.Isolated(isolation="limits")),
         gsm8k(path, 120) if real and path else made_up(60),

@@ -57,7 +57,8 @@ class Hand:
         Raises:
             DataError: There is not one feedback for each trace, or one has none of the forms there are.
         """
-        if isinstance(traces, Trace) or isinstance(feedback, str) or len(traces) != len(feedback) or not traces:
+        lists = isinstance(traces, list | tuple) and isinstance(feedback, list | tuple)
+        if not lists or len(traces) != len(feedback) or not traces:
             msg = "give a list of traces and a list of what you say of each: as many of the one as of the other"
             raise DataError(msg)
         runs = [propagate(trace, notes_given(said)) for trace, said in zip(traces, feedback, strict=True)]

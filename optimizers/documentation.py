@@ -41,7 +41,7 @@ def promise(signature: Signature) -> str:
 
 
 def documentation(program: Documented, runs: Iterable[Propagation]) -> dict[str, str]:
-    """What each step and op that ran does, in the order of their names."""
+    """What each step and op that ran does, in the order of their names; each text begins with what it takes."""
     spans = [run.span(number) for run in runs for site in run.sites for number in site.spans[:1]]
     steps = {span.predictor for span in spans if span.kind == "step"}
     ops = {span.name for span in spans if span.kind == "op"}
@@ -53,7 +53,7 @@ def documentation(program: Documented, runs: Iterable[Propagation]) -> dict[str,
 def _of_step(predictor: Predictor) -> str:
     signature = predictor.signature
     described = [_described(slot) for slot in (*signature.inputs, *signature.outputs) if slot.description]
-    return "; ".join(["a language model answers", promise(signature), *described])
+    return "; ".join([promise(signature), *described])
 
 
 def _described(slot: Slot) -> str:
@@ -63,8 +63,14 @@ def _described(slot: Slot) -> str:
 def _of_op(op: Op) -> str:
     if op.parameter is not None:
         return ""  # it is shown as a variable
-    try:
-        shape = str(inspect.signature(op.function))
-    except (TypeError, ValueError):  # a builtin that does not say
-        shape = "(…)"
-    return "; ".join(part for part in (f"Python, {op.name}{shape}", inspect.getdoc(op.function) or "") if part)
+    shape = _shape(op)
+    return "; ".join(part for part in (f"Python: {op.name}{shape}", inspect.getdoc(op.function) or "") if part)
+
+
+def _shape(op: Op) -> str:
+    for looked_up in (True, False):  # hints that were left as text are quoted where they cannot be looked up
+        try:
+            return str(inspect.signature(op.function, eval_str=looked_up))
+        except Exception:  # a hint is any expression; a builtin does not say
+            continue
+    return "(…)"

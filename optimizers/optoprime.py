@@ -45,10 +45,10 @@ PROBLEM = Slot(name="problem", annotation=str, description="The program, its var
 INSTRUCTION = """\
 You improve a program by changing its variables, so that its results get better feedback on inputs not shown here too.
 The problem has these sections. Task: what the program is for. Program: its steps in order, one call a line, with what
-each reads and which branch was taken. Documentation: what steps and functions do. Variables: what you may change, what
-each may be, and its value. Inputs, Intermediates, Outputs: one row a run; a long value shows its two ends, its length
-and a hash. Feedback: what was said of each run; "on x" is about x alone. Past: changes tried before and what came of
-them.
+each reads, which branch was taken and, after #, the variables of the call. Documentation: what steps and functions do;
+those that are not Python are answered by a language model. Variables: what you may change, what each may be, and its
+value. Inputs, Intermediates, Outputs: one row a run; a long value shows its two ends, its length and a hash. Feedback:
+what was said of each run; "on x" is about x alone. Past: changes tried before and what came of them.
 Find the first place where a value went wrong: a later step can only pass on what it got. Change the variables of that
 place, and as few others as will do. Do not copy inputs or answers of single runs into a variable."""
 

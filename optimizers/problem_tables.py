@@ -19,6 +19,7 @@ Cell = JSON | Mapping[str, JSON]
 Row = Sequence[Cell]
 
 _HIDDEN = 36  # characters that say how many runs are left out
+_SAME = 96  # characters of a result that a step gave
 _REPLY = 400  # characters of a raw reply that could not be read
 
 
@@ -35,8 +36,21 @@ def intermediates(problem: Problem, size: int) -> str:
 
 
 def outputs(problem: Problem, size: int) -> str:
+    """What each run returned, or how it failed; the two ends where a step or op gave the same, which is shown."""
+    return _table(problem, ["result"], lambda run: [_result(problem, run)], size)
+
+
+def whole_outputs(problem: Problem, size: int) -> str:
     """What each run returned, or how it failed."""
     return _table(problem, ["result"], lambda run: [_given(run.span(0))], size)
+
+
+def _result(problem: Problem, run: Propagation) -> Cell:
+    root = run.span(0)
+    spans = (run.span(site.spans[0]) for site in run.sites if len(site.spans) == 1)
+    if not root.error and any(span.kind in ("step", "op") and span.output == root.output for span in spans):
+        return _clipped(root.output, _SAME)
+    return _given(root)
 
 
 def _cell(problem: Problem, run: Propagation, place: Place) -> Cell:

@@ -25,6 +25,7 @@ CHARACTERS = 4
 """Characters a token counts as."""
 
 _ENDLESS = 1 << 40
+_BOUND = 2_000  # characters texts and instructions may have where nobody says less
 
 
 def render(problem: Problem, *, tokens: int, hide: Sequence[Section] = ()) -> str:
@@ -36,6 +37,8 @@ def render(problem: Problem, *, tokens: int, hide: Sequence[Section] = ()) -> st
         hide: Sections to leave out, to see what they are worth.
     """
     shown = [(name, weight, part) for name, (weight, part) in _SECTIONS.items() if name not in hide]
+    if "intermediates" in hide:  # then what steps gave stands nowhere else
+        shown = [(name, weight, tables.whole_outputs if name == "outputs" else part) for name, weight, part in shown]
     full = [(name, weight, part, part(problem, _ENDLESS)) for name, weight, part in shown]
     full = [section for section in full if section[3]]
     room = tokens * CHARACTERS - sum(len(_title(name)) + 2 for name, *_ in full)
@@ -98,7 +101,7 @@ def _with_else(place: Place) -> Place:
 def _statement(problem: Problem, place: Place) -> str:
     run, span = _example(problem, place)
     names = [v.name for v in problem.variables if v.owner in (span.predictor or span.name,)]
-    comment = f"  # variables: {', '.join(names)}" if names and place.kind in ("step", "op") else ""
+    comment = f"  # {', '.join(names)}" if names and place.kind in ("step", "op") else ""
     if place.kind == "region":
         return _region(problem, run, span, place)
     call = span.predictor or span.name
@@ -169,7 +172,7 @@ def _returned(problem: Problem) -> str:
 
 
 def _documentation(problem: Problem, size: int) -> str:
-    texts = [f"{name}: {text}" for name, text in problem.documentation.items() if text]
+    texts = [text for text in problem.documentation.values() if text]
     return "\n".join(fit(texts, size - len(texts)))
 
 
@@ -211,14 +214,17 @@ def _allowed(parameter: Parameter) -> str:
         case "choice" | "module" | "model":
             return f"one of {', '.join(as_text(label(choice)) for choice in parameter.choices)}"
         case "instruction":
-            return (
-                f"what {parameter.address.rpartition('.')[0]} is told; text, at most {parameter.max_length} characters"
-            )
+            return f"what {parameter.address.rpartition('.')[0]} is told{_at_most(parameter)}"
         case "code":
             return f"Python code; it must define {parameter.field} with the same arguments"
         case "demos":
             return f"worked examples shown to {parameter.address.rpartition('.')[0]}"
-    return f"text, at most {parameter.max_length} characters"
+    return f"text{_at_most(parameter)}"
+
+
+def _at_most(parameter: Parameter) -> str:
+    """The bound of a text somebody set; the one that all have is left to the schema of the reply."""
+    return f", at most {parameter.max_length} characters" if parameter.max_length < _BOUND else ""
 
 
 def _past(problem: Problem, size: int) -> str:

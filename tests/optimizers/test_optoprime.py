@@ -182,6 +182,7 @@ UNFIT = {
     "no Python": (reply({"trim": "def trim(text, most) return text"}), "line 1"),
     "imports": (reply({"trim": "import socket\ndef trim(text, most):\n    return text"}), "imports 'socket'"),
     "files": (reply({"trim": "def trim(text, most):\n    return open(text).read()"}), "'open' may not be used"),
+    "forks": (reply({"trim": "def trim(text, most):\n    import os\n    return os.fork()"}), "imports 'os'"),
     "prints": (reply({"trim": "def trim(text, most):\n    print(text)\n    return text"}), "'print' may not be used"),
     "a run that is not there": (reply({"write_demos": [{"run": 9, "output": "x"}]}), "run 9, in which write did not"),
     "an empty text": (reply({"closing": "  "}), "closing is empty"),
@@ -236,6 +237,11 @@ HARMFUL = {
     "gives a set": ("return {text}", "returned set"),
     "gives another type": ("return 5", "does not fit its return type"),
     "raises": ("return text[10_000]", "IndexError"),
+    "says it was not isolated": (
+        'import json\n    json.JSONEncoder.encode = lambda *a: \'{"unconfined": "x"}\'\n    return text',
+        "wrote a reply of another form",
+    ),
+    "changes Python": ("import math\n    math.floor = None\n    return math.floor(2.5)", "TypeError"),
 }
 
 
@@ -415,7 +421,8 @@ def test_a_batch_with_different_feedback_is_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("traces", "feedback"), [(1, []), (1, ["a", "b"]), (0, []), (1, "text"), (1, [object()]), (1, [{"a": object()}])]
+    ("traces", "feedback"),
+    [(1, []), (1, ["a", "b"]), (0, []), (1, "text"), (1, 3), (1, None), (1, [object()]), (1, [{"a": object()}])],
 )
 def test_feedback_of_the_wrong_shape_is_refused(traces: int, feedback: Any) -> None:
     optimizer = hand(reply({"limit": 2}))

@@ -86,12 +86,12 @@ def test_the_program_is_told_once_with_what_each_step_reads() -> None:
     told = section(text(["a/b", "a"], ["bad", "good"]), "Program")
     assert told == (
         "support(ticket: str) -> str:\n"
-        "    triage = triage(ticket=ticket)  # variables: triage_demos, triage_instruction\n"
+        "    triage = triage(ticket=ticket)  # triage_demos, triage_instruction\n"
         "    lines = lines(ticket=ticket)\n"
         "    for each turn of map 1:  # over lines; 1 to 2 turns\n"
-        "        answer = answer(line=<made from lines>, team=triage)  # variables: answer_demos, answer_instruction\n"
-        "    count = count(texts=<made from map 1, answer>)  # variables: count\n"
-        "    limit = limit()  # variables: limit\n"
+        "        answer = answer(line=<made from lines>, team=triage)  # answer_demos, answer_instruction\n"
+        "    count = count(texts=<made from map 1, answer>)  # count\n"
+        "    limit = limit()  # limit\n"
         "    if branch 1:  # decided by count, limit; taken: otherwise and then\n"
         "    return <made from branch 1, map 1, answer>"
     )
@@ -103,6 +103,16 @@ def test_variables_have_their_types_and_constraints() -> None:
     assert "## count\nPython code; it must define count" in told
     assert "def count(texts: list[str]) -> int:" in told
     assert variables(f"# Variables\n{told}")["triage_instruction"] == "Choose the team."
+
+
+def test_documentation_is_what_each_takes_and_does() -> None:
+    told = section(text(["a/b"], ["bad"]), "Documentation").splitlines()
+    assert told == [
+        "answer(line: str, team: str) -> str",
+        "triage(ticket: str) -> Literal['billing', 'shipping']",
+        "Python: count(texts: list[str]) -> int; How many words there are.",
+        "Python: lines(ticket: str) -> list[str]; The lines of a ticket.",
+    ]
 
 
 def test_values_stand_in_rows_by_run() -> None:
@@ -206,6 +216,25 @@ def test_long_values_keep_head_tail_and_hash() -> None:
     assert shown.startswith("head ")
     assert shown.endswith(" tail")
     assert f"…[5010 characters, #{digest}]…" in shown
+
+
+@treadle.program
+def passed_on(ticket: str) -> str:
+    return answer(ticket, "billing")
+
+
+def test_a_result_a_step_gave_is_not_said_twice() -> None:
+    program = passed_on.bind(lm=treadle.Scripted(lambda request: "r" * 800))
+    with treadle.trace() as t:
+        program(ticket="a")
+    stated = OptoPrime().on(program, lm=LM).problem(t.traces, ["bad"])
+    told = render(stated, tokens=6_000)
+    assert table(told, "Intermediates")[1]["answer"] == "r" * 800
+    assert len(table(told, "Outputs")[1]["result"]) <= 96
+    assert "…[800 characters, #" in table(told, "Outputs")[1]["result"]
+    assert "return answer" in section(told, "Program")
+    alone = render(stated, tokens=6_000, hide=("intermediates",))
+    assert table(alone, "Outputs")[1]["result"] == "r" * 800
 
 
 def test_the_worst_runs_stay_where_not_all_fit() -> None:

@@ -1,8 +1,9 @@
 """Worlds for optimizers that learn from traces: each has one cause of failure, and an optimizer's LM that can find it.
 
-The LM reads the problem's text and nothing else. What it needs is there only if the problem shows what ran; where it
-is hidden, the LM does what one does then: it guesses. It misreads now and then. Prompts are lists of ``{"role",
-"content"}``; nothing here knows the library under test.
+The LM reads the problem's text and nothing else. What it needs is there only if the problem shows what ran; where it is
+hidden, the LM does what one does then: it guesses. It misreads now and then, by the seed and the call and not by the
+problem's words, so that both sides of a comparison have the same luck. Prompts are lists of ``{"role", "content"}``;
+nothing here knows the library under test.
 
 ==============  ==============================  =================================  ============================
 world           program                         what is wrong                      what the LM needs to find it
@@ -165,7 +166,7 @@ class FiveSteps:
         return "; ".join(f"{f}={v}" for f, v in values.items())
 
     def _suggest(self, problem: str, sample: str) -> str:
-        rng = chances("blame", self.seed, problem, sample)
+        rng = chances("blame", self.seed, sample)
         known = [name for name in variables(problem) if name.endswith("_instruction")]
         blamed = self._blamed(problem)
         if blamed not in known or rng.random() < MISREADS:
@@ -226,7 +227,7 @@ class Router:
         return f'{{"route": "{desk}"}}'
 
     def _suggest(self, problem: str, sample: str) -> str:
-        rng = chances("route", self.seed, problem, sample)
+        rng = chances("route", self.seed, sample)
         decided = re.search(r"decided by (\w+)", section(problem, "Program"))
         known = [name for name in variables(problem) if name.endswith("_instruction")]
         blamed = f"{decided.group(1)}_instruction" if decided else ""
