@@ -18,6 +18,7 @@ from treadle.compiler.graph.op import Op
 from treadle.compiler.module import AnyModule, AnyOp, Module, NamedOp, Predict
 from treadle.compiler.schema import type_of
 from treadle.compiler.signature import Signature, Slot
+from treadle.compiler.values import dump
 from treadle.modules.counting import product, total
 from treadle.modules.describing import summary
 from treadle.modules.fields import about, free_name
@@ -39,12 +40,14 @@ class Tool(pydantic.BaseModel, frozen=True, extra="forbid"):
         op: The op, by name once stored.
         description: What it does: the first paragraph of its docstring.
         takes: JSON Schemas of its arguments by name.
+        defaults: Values of arguments that may be left out, by name.
         effects: Whether it changes the world.
     """
 
     op: AnyOp
     description: str = ""
     takes: dict[str, dict[str, Any]] = {}
+    defaults: dict[str, Any] = {}
     effects: bool = False
 
 
@@ -56,14 +59,18 @@ def _tool(value: Any) -> Any:
             msg = f"ReAct needs the op {value!r} itself, not its name: what it takes is told to the model"
             raise ValueError(msg)
         return value
-    names = list(inspect.signature(op.function).parameters)
+    parameters = inspect.signature(op.function).parameters
+    names = list(parameters)
     untyped = [name for name in names if name not in op.takes]
     if untyped or not op.name.isidentifier():
         said = f"its arguments {', '.join(untyped)} have no type" if untyped else "its name is no identifier"
         msg = f"{op.name!r} cannot be a tool: {said}. Write an op whose every argument has a type hint"
         raise ValueError(msg)
     takes = {name: Slot(name=name, annotation=op.takes[name]).schema for name in names}
-    return {"op": op, "description": summary(op.function), "takes": takes, "effects": op.effects}
+    given = {name: parameters[name].default for name in names}
+    defaults = {name: dump(value) for name, value in given.items() if value is not inspect.Parameter.empty}
+    told = {"description": summary(op.function), "takes": takes, "defaults": defaults}
+    return {"op": op, **told, "effects": op.effects}
 
 
 AnyTool = Annotated[Tool, pydantic.BeforeValidator(_tool)]
@@ -72,7 +79,8 @@ AnyTool = Annotated[Tool, pydantic.BeforeValidator(_tool)]
 class ReAct(Module):
     """Uses tools in turns, then answers with ``inner``, which sees what was done. LM calls: steps × actor + inner.
 
-    A tool is an op whose arguments have types; what the model gives it is checked against them. A tool that raises
+    A tool is an op whose arguments have types; what the model gives it is checked against them, and what has a default
+    may be left out. A tool that raises
     ends the run, as any op does. The actor has an instruction of its own (``…/re_act.actor/predict.instruction``).
 
     Attributes:
@@ -155,25 +163,34 @@ class ReAct(Module):
 
 
 def _declared(tool: Tool) -> str:
-    return f"{tool.op}({', '.join(tool.takes)})"
+    takes = [f"{name}={tool.defaults[name]!r}" if name in tool.defaults else name for name in tool.takes]
+    return f"{tool.op}({', '.join(takes)})"
 
 
 def _as_data(tool: Tool) -> dict[str, JSON]:
-    return {"op": str(tool.op), "takes": [[name, schema] for name, schema in tool.takes.items()]}
+    takes: list[JSON] = [[name, schema] for name, schema in tool.takes.items()]
+    return {"op": str(tool.op), "takes": takes, "defaults": tool.defaults}
 
 
 @functools.lru_cache(maxsize=256)
 def _actions(tools: str) -> Any:
     """The type of an action: a tool and its arguments, or the end. The same classes for the same tools."""
-    kinds = [_action(tool["op"], dict(tool["takes"])) for tool in json.loads(tools)]
-    return Union[(*kinds, _action(FINISH, {}))]
+    kinds = [_action(tool["op"], dict(tool["takes"]), tool["defaults"]) for tool in json.loads(tools)]
+    return Union[(*kinds, _action(FINISH, {}, {}))]
 
 
-def _action(name: str, takes: Mapping[str, JSON]) -> Any:
+def _action(name: str, takes: Mapping[str, JSON], defaults: Mapping[str, JSON]) -> Any:
     title = "".join(part.capitalize() for part in name.split("_"))
-    fields: dict[str, Any] = {argument: (type_of(schema), ...) for argument, schema in takes.items()}
+    fields: dict[str, Any] = {
+        argument: (type_of(schema), _default(argument, defaults)) for argument, schema in takes.items()
+    }
     frozen = pydantic.ConfigDict(frozen=True)
     chosen: dict[str, Any] = {"tool": (Literal[name], ...)}
     if fields:
         chosen["arguments"] = (pydantic.create_model(f"{title}Arguments", __config__=frozen, **fields), ...)
     return pydantic.create_model(title, __config__=frozen, **chosen)
+
+
+def _default(argument: str, defaults: Mapping[str, JSON]) -> Any:
+    """What pydantic takes as a field's default; ``...`` where it has none."""
+    return Field(defaults[argument], validate_default=True) if argument in defaults else ...

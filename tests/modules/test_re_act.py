@@ -1,3 +1,4 @@
+import enum
 import json
 
 import pytest
@@ -53,6 +54,29 @@ def test_the_model_is_told_what_a_tool_does_and_a_file_keeps_it() -> None:
     assert module.ops() == {"look_up": LOOK_UP}
     script = Script({"thought,action": [act("look_up", order=1, exact=False), act("finish")], "": "Late."})
     assert run(again, script, TEXT, ops={"look_up": LOOK_UP}, question="?") == "Late."
+
+
+class Mood(enum.Enum):
+    CALM = "calm"
+    ANGRY = "angry"
+
+
+def greet(name: str, mood: Mood = Mood.CALM, title: str | None = None) -> str:
+    """Greets."""
+    return f"{title} {name}, {mood}"
+
+
+def test_arguments_with_a_default_may_be_left_out() -> None:
+    module = ReAct(tools=(Op(name="greet", function=greet, takes={"name": str, "mood": Mood, "title": str | None}),))
+    actor = next(lms(module.build(TEXT)))
+    assert "- greet(name, mood='calm', title=None): Greets." in actor.signature.instruction
+    acts = [act("greet", name="Ada"), act("greet", name="Bob", mood="angry"), act("finish")]
+    script = Script({"thought,action": acts, "": "Greeted."})
+    again = module_from_json(json.loads(json.dumps(module.to_json())))
+    assert again == module
+    assert run(again, script, TEXT, ops=module.ops(), question="?") == "Greeted."
+    done = json.loads(script.inputs("")[0]["done"])
+    assert [entry["seen"] for entry in done[:2]] == ["None Ada, Mood.CALM", "None Bob, Mood.ANGRY"]
 
 
 def test_what_cannot_be_a_tool_is_refused() -> None:
