@@ -158,6 +158,6 @@ class Rewriting(RuleBasedStateMachine):
 
 
 Rewriting.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=8, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 TestRewriting = pytest.mark.filterwarnings("default")(Rewriting.TestCase)
