@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from treadle.compiler.canonical import JSON
 from treadle.compiler.graph.nodes import Graph, Step
 from treadle.compiler.graph.normal_form import values_read
-from treadle.compiler.graph.rewrite import EDITS, Rewrite, apply, is_legal, rewired
+from treadle.compiler.graph.rewrite import EDITS, Rewrite, apply, is_edge, is_legal, rewired
 from treadle.compiler.prompt.render import CONTEXT_PREFIX
 from treadle.optimizers.topologies import Topologies, structure
 
@@ -101,8 +101,8 @@ def edge_in_words(address: str) -> str:
 def without_unread(study: Study, space: ParameterSpace, values: dict[str, JSON]) -> dict[str, JSON]:
     """The values with an edit for every step that nobody reads any more because of them.
 
-    A step is bypassed, so it makes no call; that takes an input of the type it gives. A step the program never read is
-    left alone: its author may want it.
+    A step is bypassed, so it makes no call, and edges the values would add to it go with it; that takes an input of the
+    type it gives. A step the program never read is left alone: its author may want it.
 
     Args:
         study: Gives the program.
@@ -114,12 +114,13 @@ def without_unread(study: Study, space: ParameterSpace, values: dict[str, JSON])
         return values
     before = {step.name for step in _unread(rewired(program, structure(space, space.default().values)))}
     graph, added = rewired(program, structure(space, values)), list[JSON]()
-    while True:
-        bypass = next((b for step in _unread(graph) if step.name not in before for b in _bypass(graph, step)), None)
-        if bypass is None:
-            return {**values, EDITS: [*edits_in(space, values), *added]} if added else values
+    while bypass := next((b for s in _unread(graph) if s.name not in before for b in _bypass(graph, s)), None):
         graph = apply(graph, bypass)
         added.append(bypass.to_json())
+    if not added:
+        return values
+    kept = {a: v for a, v in values.items() if not (v and is_edge(a)) or a.partition(".")[0] in graph.predictors}
+    return {**kept, EDITS: [*edits_in(space, values), *added]}
 
 
 def edits_in(space: ParameterSpace, values: Mapping[str, JSON]) -> list[JSON]:

@@ -152,9 +152,10 @@ def _check_value(address: str, value: JSON, space: ParameterSpace) -> None:
 
 def _check_edits(contents: Contents) -> None:
     graph, values = contents.graph, contents.candidate.values
-    written = rewrites_of(values)
-    for rewrite in written if graph is None else in_order(graph, values):
-        index = written.index(rewrite)
+    written = list(enumerate(rewrites_of(values)))
+    for rewrite in [made for _, made in written] if graph is None else in_order(graph, values):
+        place = next(place for place, (_, made) in enumerate(written) if made == rewrite)
+        index, _ = written.pop(place)
         with _at("edits", index):
             if graph is not None:
                 graph = apply(graph, rewrite, expand=_expanded)
