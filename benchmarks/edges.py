@@ -125,8 +125,8 @@ def tables(results: Mapping[Key, Mapping[str, Any]], keys: Sequence[Key]) -> Ite
     """What was learned, and what came of it, by family and method; means over worlds."""
     groups = dict.fromkeys((key[1], key[3], key[4]) for key in keys)
     heads = (
-        "family", "method", "judge reads: honest / liars / idle", "edges added", "accuracy before", "after", "honest level",
-        "worlds at it", "prompt tokens", "LM calls", "CPU s",
+        "family", "method", "judge reads: honest / liars / idle", "edges added", "accuracy before", "after",
+        "honest level", "worlds at it", "prompt tokens", "LM calls", "CPU s",
     )  # fmt: skip
     yield f"| {' | '.join(heads)} |"
     yield "|---" * len(heads) + "|"
@@ -135,7 +135,8 @@ def tables(results: Mapping[Key, Mapping[str, Any]], keys: Sequence[Key]) -> Ite
         if found:
             yield _row(f"{family}{', ' + control if control else ''}", method, found)
     yield "\nprobabilities of edges after learning: mean, and the worst for what it should be\n"
-    yield "| family | method | honest (least) | liars (most) | liars below 0.1 | idle | among agents outside 0.1 to 0.9 |"
+    learned = ("honest (least)", "liars (most)", "liars below 0.1", "idle", "among agents outside 0.1 to 0.9")
+    yield f"| family | method | {' | '.join(learned)} |"
     yield "|---" * 7 + "|"
     for family, control, method in groups:
         found = [results[k] for k in keys if (k[1], k[3], k[4]) == (family, control, method) and k in results]

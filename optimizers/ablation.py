@@ -50,8 +50,8 @@ class Part:
 class Ablation:
     """Drop context edges and optional inputs whose loss is not felt.
 
-    LM calls: a run on each select example for every edge and optional input, and for about half of them once more; steps
-    whose prompts stay the same are not asked again. Needs a program with a graph.
+    LM calls: a run on each select example for every edge and optional input, and for about half of them once more;
+    steps whose prompts stay the same are not asked again. Needs a program with a graph.
 
     Attributes:
         loss: Score that may be lost in all, in the metric's units.

@@ -1,5 +1,6 @@
-"""AgentPrune: learn briefly what each context edge is worth, and prune the least at once (Zhang et al., arXiv 2410.02506).
+"""AgentPrune: learn briefly what each context edge is worth, prune the least at once.
 
+Zhang et al., arXiv 2410.02506, *Cut the Crap: An Economical Communication Pipeline for LLM-based Multi-Agent Systems*.
 The edges the program has get a logit each; for a few rounds graphs are sampled with some of them and measured, and the
 logits follow REINFORCE. Then the edges with the smallest logits go, in one cut, and what is left is frozen. The result
 has to be no worse on examples that were not learned from, and to use fewer tokens.
@@ -10,8 +11,8 @@ Where we depart, and why:
   and the one that saves most without a loss is taken;
 - the edges of one run only. The paper also prunes edges between rounds of a dialogue; here a round of a debate is
   inside its module, and who reads whom there is the module's;
-- no penalty on the rank of the matrix of edges: edges lead forward through a program, so that the matrix is no square of
-  equal agents, and the released training script leaves it out, too;
+- no penalty on the rank of the matrix of edges: edges lead forward through a program, so that the matrix is no square
+  of equal agents, and the released training script leaves it out, too;
 - a step nobody reads any more is left out where its type allows it, so that it costs no call.
 """
 

@@ -1,8 +1,8 @@
 """A distribution over graphs: for every edge the probability that it is there, moved towards graphs that score well.
 
 Zhuge et al., arXiv 2402.16823, section 2.3: an edge is a Bernoulli variable with a logit of its own, and the logits
-follow the score-function gradient of the expected score (REINFORCE, Williams 1992) under Adam (Kingma and Ba 2015). That
-gradient needs no tensor library: the derivative of the log-probability of an edge by its logit is whether the edge was
+follow the score-function gradient of the expected score (REINFORCE, Williams 1992) under Adam (Kingma and Ba 2015).
+That gradient needs no tensor library: the derivative of the log-probability of an edge by its logit is whether the edge was
 there, minus how probable it was.
 """
 

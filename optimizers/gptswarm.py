@@ -142,8 +142,8 @@ class GPTSwarm:
                 edge=edges.addresses[number], probability=probability, effect=effect,
             )  # fmt: skip
         study.finding(
-            f"{len(edges) - undecided} of {len(edges)} context edges were decided in {learned.rounds} rounds; about the "
-            f"other {undecided} nothing was learned",
+            f"{len(edges) - undecided} of {len(edges)} context edges were decided in {learned.rounds} rounds; about "
+            f"the other {undecided} nothing was learned",
             edges=len(edges), undecided=undecided, rounds=learned.rounds,
         )  # fmt: skip
 

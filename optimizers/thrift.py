@@ -99,9 +99,9 @@ class Thrift:
         return saves and (candidate == than or self.saving(study, than, candidate).probability >= self.evidence)
 
     def cheapest(self, study: Study, start: Candidate, candidates: Sequence[Candidate]) -> Candidate:
-        """Of the candidates measured on all select examples, the one with the fewest tokens that is no worse than the best.
+        """The candidate with the fewest tokens that is no worse than the best; the start, where none saves anything.
 
-        The start, where none saves anything.
+        Only candidates measured on all select examples are in the choice.
         """
         ids = study.splits.select
         known = [candidate for candidate in candidates if study.table.covers(candidate, ids)]

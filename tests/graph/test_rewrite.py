@@ -20,13 +20,16 @@ from treadle.compiler.graph.rewrite import (
     OPS,
     Rewrite,
     apply,
+    changed_edges,
     describe,
     edge_parameters,
     edited,
     inverse,
     module_in_words,
+    rewired,
     rewrites_of,
     sites,
+    with_edits,
 )
 from treadle.compiler.graph.rewrite_edges import restore
 from treadle.compiler.graph.serialize import predictor_to_json, to_json
@@ -361,3 +364,33 @@ def test_every_op_is_in_the_table() -> None:
     for op in OPS:
         assert f"\n{op} " in (rewrite_module.__doc__ or "")
     assert isinstance(TRIAGE, Signature)
+
+
+def test_an_edge_that_is_as_its_value_says_stays() -> None:
+    graph = apply(program(straight), add("reply", "triage"))
+    assert rewired(graph, {"reply.from_triage": True, "plan.from_triage": False, "other.from_triage": True}) == graph
+    assert rewired(graph, {"reply.from_triage": False}) == program(straight)
+    values = {"reply.from_triage": True, "reply.from_plan": True, "reply.instruction": "x"}
+    assert changed_edges(graph, values) == {"reply.from_plan": True, "reply.instruction": "x"}
+    assert changed_edges(None, values) == values
+
+
+def test_edits_come_after_the_edges_that_stand_in_their_way() -> None:
+    graph = apply(program(straight), add("reply", "triage"))
+    leave_out = Rewrite(op="drop_input", target="nobody", args={"field": "x"}).to_json()
+    with pytest.raises(GraphError, match="nobody"):
+        with_edits(graph, {".edits": [leave_out]})
+    assert with_edits(graph, {"reply.from_triage": False}) is graph  # edges alone change no step
+    pruned = with_edits(graph, {"reply.from_triage": False, ".edits": [add("plan", "triage").to_json()]})
+    assert [step.context for step in pruned.steps()] == [(), (("triage", "n2"),), ()]
+
+
+def test_edges_together_are_the_same_as_one_by_one() -> None:
+    graph = program(straight)
+    values = {"plan.from_triage": True, "reply.from_plan": True, "reply.from_triage": True}
+    one_by_one = graph
+    for rewrite in rewrites_of(values):
+        one_by_one = apply(one_by_one, rewrite)
+    assert edited(graph, values) == one_by_one
+    with pytest.raises(GraphError, match="cannot read what 'reply' says"):
+        edited(graph, {"plan.from_reply": True, "reply.from_triage": True})

@@ -1,4 +1,4 @@
-"""The worlds in which optimizers are held to what they owe their users: a program, its LM, rows and a metric of each."""
+"""The worlds in which optimizers are held to what they owe their users: of each a program, its LM, rows, a metric."""
 
 from __future__ import annotations
 
