@@ -2,8 +2,8 @@
 
 Zhuge et al., arXiv 2402.16823, section 2.3: an edge is a Bernoulli variable with a logit of its own, and the logits
 follow the score-function gradient of the expected score (REINFORCE, Williams 1992) under Adam (Kingma and Ba 2015).
-That gradient needs no tensor library: the derivative of the log-probability of an edge by its logit is whether the edge was
-there, minus how probable it was.
+That gradient needs no tensor library: the derivative of the log-probability of an edge by its logit is whether the edge
+was there, minus how probable it was.
 """
 
 from __future__ import annotations

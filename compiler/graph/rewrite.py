@@ -316,7 +316,7 @@ def _with_edges(graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
 def _is_so(rewrite: Rewrite, steps: Iterable[Step]) -> bool:
     """Whether every step of the target reads the source already, or none does, as the rewrite would have it."""
     reading = {rewrite.args.get("source") in dict(step.context) for step in steps if step.predictor == rewrite.target}
-    return reading == {rewrite.op == "add_context_edge"}
+    return reading == {True} if rewrite.op == "add_context_edge" else True not in reading
 
 
 def changed_edges(graph: Graph | None, values: Mapping[str, JSON]) -> dict[str, JSON]:
