@@ -68,7 +68,7 @@ def searched(key: Key) -> dict[str, Any]:
     begun = time.process_time()
     with study_of(world, rows=300, listener=events.append) as study:
         winner = METHODS[method].search(study, study.program.space())
-    told = [event.fields["probabilities"] for event in events if event.kind == "edges"]
+    told: list[Any] = [event.fields["probabilities"] for event in events if event.kind == "edges"]
     start = Candidate()
     return {
         "key": list(key),

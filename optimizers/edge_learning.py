@@ -113,7 +113,7 @@ def planned_calls(shape: Shape, schedule: Schedule, realised: int) -> int:
 
     A step whose prompt is the same in two graphs is asked once. Where few graphs are possible they repeat.
     """
-    possible = 2 ** min(30, shape.predictors * (shape.predictors - 1) // 2)
+    possible: int = 2 ** min(30, shape.predictors * (shape.predictors - 1) // 2)
     sampled = min(schedule.rounds * schedule.graphs * min(schedule.examples, shape.feedback), possible * shape.feedback)
     return round(shape.calls_per_run * _FRESH * (sampled + realised * shape.select))
 
