@@ -29,10 +29,6 @@ class _Unrun:
     def __init__(self, graph: Graph) -> None:
         self.program = Support(graph=graph, predictors=graph.predictors)
 
-    def refusal(self, candidate: Candidate) -> str:
-        """Nothing is refused for what it costs."""
-        return ""
-
     def log(self, event: str, **fields: Any) -> None:
         """Nobody listens."""
 
