@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import treadle.compiler.frontend.library  # noqa: F401  registers the library ops captured programs call
@@ -18,7 +19,7 @@ from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.report import Report
 from treadle.compiler.frontend.source import NoSource, Outside, source_of
 from treadle.compiler.frontend.state import RETURNED, Binding
-from treadle.compiler.frontend.steps_inside import ops_of, steps_of
+from treadle.compiler.frontend.steps_inside import ops_of, steps_held, steps_of
 from treadle.compiler.frontend.tidy import tidied
 from treadle.compiler.graph import nodes
 from treadle.compiler.graph.check import check
@@ -43,14 +44,14 @@ def capture(function: Callable[..., Any], signature: Signature, instance: object
         tree = source_of(function).tree
     except NoSource as error:
         report.reasons.append(Reason(function.__code__.co_firstlineno, str(error)))
-        _find_steps(report, function)
+        _find_steps(report, function, instance)
         return report.captured(None)
     low = _lowering(function, tree, report, instance)
     inputs = [_input(low, slot) for slot in signature.inputs]
     body = tree.body if always_leaves(tree.body) else [*tree.body, _at_end(tree)]
     low.statements(body, frozenset())
     if report.reasons:
-        _find_steps(report, function)
+        _find_steps(report, function, instance)
         return report.captured(None)
     returned = low.env.get(RETURNED)
     value = low.ref(returned.code if returned is not None else const(None))
@@ -122,11 +123,12 @@ def _input(low: Lowering, slot: Any) -> Node:
     return node
 
 
-def _find_steps(report: Report, function: Callable[..., Any]) -> None:
+def _find_steps(report: Report, function: Callable[..., Any], instance: object) -> None:
     """In host mode all predictors and ops the function mentions are its own, also those without a call site found."""
     for op in ops_of(function):
         report.op(op.op)
-    for found in steps_of(function):
+    held = steps_held(function, instance) if isinstance(function, FunctionType) else []
+    for found in (*steps_of(function), *held):
         if isinstance(found, PredictorFunction):
             report.predictor(found)
         elif found.declaration.function is not function and not getattr(found.declaration, "is_being_captured", False):

@@ -12,7 +12,7 @@ from treadle.compiler.frontend.predictor import PredictorFunction
 from treadle.compiler.frontend.program import Program
 from treadle.compiler.frontend.source import Outside
 
-_MOST = 200  # functions looked at
+_MOST = 200  # functions looked at, and containers
 
 
 def calls_steps(function: Any) -> bool:
@@ -23,6 +23,12 @@ def calls_steps(function: Any) -> bool:
 def steps_of(function: Any) -> list[PredictorFunction[..., Any] | Program[..., Any]]:
     """The predictors and programs a function and those it calls mention, in the order of their names."""
     return [found for found in _mentions(function) if not isinstance(found, OpFunction)]
+
+
+def steps_held(method: FunctionType, instance: object) -> list[PredictorFunction[..., Any] | Program[..., Any]]:
+    """The predictors and programs in the attributes of an instance that its method mentions, in the order of names."""
+    attributes = getattr(instance, "__dict__", {})
+    return _of_container([attributes[name] for name in sorted(_names(method.__code__)) if name in attributes])
 
 
 def ops_of(function: Any) -> list[OpFunction[..., Any]]:
@@ -71,8 +77,22 @@ def _mentioned(function: FunctionType) -> list[Any]:
         elif isinstance(value, ModuleType):
             found.extend(_of_module(value, names))
         elif isinstance(value, dict | list | tuple):
-            parts = value.values() if isinstance(value, dict) else value
-            found.extend(part for part in parts if isinstance(part, PredictorFunction | Program))
+            found.extend(_of_container(value))
+    return found
+
+
+def _of_container(container: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> list[Any]:
+    """The predictors and programs in a dict, list or tuple, and in those inside it."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    left: list[Any] = [container]
+    while left and len(seen) < _MOST:
+        current = left.pop(0)
+        if isinstance(current, PredictorFunction | Program):
+            found.append(current)
+        elif isinstance(current, dict | list | tuple) and id(current) not in seen:
+            seen.add(id(current))
+            left.extend(current.values() if isinstance(current, dict) else current)
     return found
 
 

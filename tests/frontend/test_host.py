@@ -193,3 +193,21 @@ def test_failures_say_where_they_were() -> None:
     with pytest.raises(treadle.RequestRefused) as raised:
         fails.bind(lm=treadle.Scripted(refuse))("a")
     assert any("step 'ask'" in note and "line" in note for note in raised.value.__notes__)
+
+
+class Nested:
+    """A desk whose steps lie in containers."""
+
+    def __init__(self) -> None:
+        self.steps = {"first": [treadle.predict("text -> word").copy("inner")]}
+
+    @treadle.program
+    def run(self, text: str) -> str:
+        word: str = self.steps["first"][0](text=text)
+        return word
+
+
+def test_steps_in_containers_that_an_instance_holds_are_its_own() -> None:
+    run = Nested().run
+    assert run.capture.mode == "host"
+    assert list(run.predictors) == ["inner"]

@@ -24,6 +24,13 @@ from treadle.optimizers.mipro import MIPRO
 ONE_ROUND = MIPRO(trials=16, rounds=1)
 
 
+def misread(request: Request) -> str:
+    """The world's LM, which misreads some keywords whatever it is told: something is left that fails."""
+    asked = world.fields(request.messages[-1].content)
+    missed = [*asked] == ["ticket"] and any(word in asked["ticket"] for word in ("k1 ", "k3 ", "k6 ", "k9 "))
+    return '{"triage": "T1"}' if missed else world.answer(request)
+
+
 def proposing(text: str) -> Any:
     """The world's LM, but what it proposes is always this."""
     return lambda request: text if "<tip>" in request.messages[-1].content else world.answer(request)
@@ -87,7 +94,7 @@ def test_no_proposal_is_paid_for_and_thrown_away(lab: OpenLab) -> None:
 
 def test_later_proposals_are_shown_what_failed(lab: OpenLab) -> None:
     """Instructions were proposed once, never from failures or scores; the history reader was dead code."""
-    opened = lab(count=60)
+    opened = lab(count=60, answer=misread)
     MIPRO(trials=16, rounds=2).search(opened.study, space())
     asked = opened.asked("failures")
     assert asked
@@ -234,9 +241,9 @@ def test_a_rerun_repeats_nothing(lab: OpenLab, tmp_path: Path) -> None:
 
 def test_the_budget_is_a_cap_and_what_is_known_is_returned(lab: OpenLab) -> None:
     """There was no budget; the estimator nobody called was wrong."""
-    opened = lab(count=60, calls=150)
+    opened = lab(count=60, calls=800)
     MIPRO(trials=24).search(opened.study, space())
-    assert len(opened.requests) <= 150
+    assert len(opened.requests) <= 800
     assert len({candidate.id for candidate in opened.tried("mipro")}) > 3
 
 
@@ -271,7 +278,7 @@ def test_predictors_in_containers_are_found() -> None:
         return word
 
     found = {address.split(".")[0] for address in nested.space()}
-    assert len(found) == 2
+    assert found == {"predict", "second"}
 
 
 def test_a_warm_start_is_measured_first(lab: OpenLab) -> None:
