@@ -57,9 +57,10 @@ def most_lm_calls(program: Program[Any, Any], candidate: Candidate, *, reasks: b
     """
     if program.graph is None:
         return None
+    values = {**program.candidate.values, **candidate.values}
     return lm_calls(
-        with_edits(program.graph, candidate.values),
-        expand=lambda name, predictor: expand_step(name, predictor, candidate.values),
+        with_edits(program.graph, values),
+        expand=lambda name, predictor: expand_step(name, predictor, values),
         weight=calls_of if reasks else None,
     )
 
