@@ -15,7 +15,7 @@ METHODS = Path(__file__).parent.parent / "docs" / "methods"
 
 COLUMNS = ("method", "what it changes", "what it needs", "runs of the program", "LM calls beside them", "source")
 
-IN_WORDS: frozenset[str] = frozenset()
+IN_WORDS: frozenset[str] = frozenset({"mass"})
 """Methods whose cost depends on more than the letters of the table; their rows say it in words."""
 
 EXAMPLES = {"optoprime": "../how-to/tune-code-and-prompts.md"}
