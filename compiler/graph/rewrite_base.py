@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
@@ -45,7 +46,7 @@ class Rewrite:
         return read_rewrite(data, path)
 
 
-class RewriteOp:
+class RewriteOp(abc.ABC):
     """One kind of rewrite. A subclass says what it takes, does, undoes and means.
 
     Attributes:
@@ -60,21 +61,24 @@ class RewriteOp:
     stored: bool = True
     restores: bool = False
 
+    @abc.abstractmethod
     def apply(self, graph: Graph, rewrite: Rewrite, expand: Expand | None) -> Graph:
         """The graph after it, before any rule is checked.
 
         Raises:
             GraphError: It is not legal here.
         """
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def inverse(self, graph: Graph, rewrite: Rewrite) -> Rewrite:
         """What undoes it."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def describe(self, rewrite: Rewrite) -> str:
         """What it does, as a person says it."""
-        raise NotImplementedError
+        ...
 
     def touched(self, graph: Graph, rewrite: Rewrite) -> frozenset[str]:
         """Predictors whose parameters it may change."""

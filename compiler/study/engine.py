@@ -23,7 +23,7 @@ from treadle.compiler.study.cells import Cell, Cells
 from treadle.compiler.study.data import Data
 from treadle.compiler.study.events import Events, Listener
 from treadle.compiler.study.history import History
-from treadle.compiler.study.identity import enroll
+from treadle.compiler.study.identity import Plan, enroll
 from treadle.compiler.study.journal import Journal
 from treadle.compiler.study.lanes import Lanes
 from treadle.compiler.study.ledger import LogicalLedger
@@ -107,9 +107,13 @@ class Engine:
         self._clock = clock
         self._started_at = clock.monotonic() - self.journal.elapsed()
         self._closed = self._interrupted = False
+        self._tell_opened(plan, folder, mode)
+
+    def _tell_opened(self, plan: Plan, folder: Path | None, mode: Mode) -> None:
+        recovered = self.attempts.recovered
         self.events.emit(
-            "opened", folder=str(folder or ""), mode=mode, budget=budget.to_json(), run=plan.run, search=plan.number,
-            attempts=self.attempts.recovered.attempts, lost=self.attempts.recovered.lost,
+            "opened", folder=str(folder or ""), mode=mode, budget=self.budget.to_json(), run=plan.run,
+            search=plan.number, attempts=recovered.attempts, lost=recovered.lost,
         )  # fmt: skip
 
     @property
