@@ -16,6 +16,7 @@ from treadle.compiler.errors import BudgetExhausted, ConfigurationError
 from treadle.compiler.frontend.program import Binding, Program
 from treadle.compiler.graph.parameters import Candidate
 from treadle.compiler.lm.lm import LM
+from treadle.compiler.space import active
 from treadle.compiler.study.budget import Amount, Budget, Caps
 from treadle.compiler.study.data import Source
 from treadle.compiler.study.estimate import forecast, unasked_budget
@@ -266,6 +267,7 @@ def _models(job: Job) -> dict[str, str]:
 def _emit(job: Job, report: Report, found: _Found) -> Compiled[Any, Any]:
     before = job.program.candidate
     winner = Candidate(values={**before.values, **found.winner.values}) if before.values else found.winner
+    winner = active(job.program.predictors, winner)
     provenance = _provenance(job, report)
     won = dataclasses.replace(job.program.binding, candidate=winner, provenance=provenance)
     binding = won if report.emitted else dataclasses.replace(won, candidate=before)

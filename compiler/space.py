@@ -87,21 +87,24 @@ def _inner(name: str, module: Module, signature: Signature) -> Iterator[Paramete
 def active(predictors: Mapping[str, Predictor], candidate: Candidate) -> Candidate:
     """The candidate without the entries whose condition does not hold: of modules that do not answer the step.
 
+    A search keeps such entries, so that what was tuned is there again when the module comes back; a file does not.
+
     Args:
-        predictors: The program's predictors by name.
+        predictors: The program's predictors by name; entries of others, which an edit makes, are left alone.
         candidate: Any candidate.
 
     Raises:
         SignatureError: A module the candidate names cannot serve its predictor's signature.
     """
     known: dict[str, frozenset[str]] = {}
-    for name in sorted({address.partition("/")[0] for address in candidate.values if "/" in address}):
+    owners = {address.partition("/")[0] for address in candidate.values if "/" in address}
+    for name in sorted(owners & predictors.keys()):
         predictor = predictors[name]
         inner = _inner(name, module_of(name, predictor, candidate.values), predictor.signature)
         known[name] = frozenset(parameter.address for parameter in inner)
     kept = {
         address: value
         for address, value in candidate.values.items()
-        if "/" not in address or address in known[address.partition("/")[0]]
+        if "/" not in address or address in known.get(address.partition("/")[0], {address})
     }
     return candidate if len(kept) == len(candidate.values) else dataclasses.replace(candidate, values=kept)

@@ -155,7 +155,7 @@ class ParameterSpace(Mapping[str, Parameter]):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One assignment of values to parameters: active entries that differ from the default, nothing else.
+    """One assignment of values to parameters: entries that differ from the default, nothing else.
 
     Attributes:
         values: Values by address, as JSON.

@@ -9,6 +9,7 @@ import pytest
 
 import treadle
 from treadle.compiler.study.events import Event
+from treadle.modules import ChainOfThought
 
 
 @treadle.predict
@@ -229,3 +230,25 @@ def test_a_compiled_program_is_compiled_further_from_where_it_stands() -> None:
     second = treadle.compile(first, rows(40), METRIC, "mipro", lm="offline", study=None, events=None)
     assert second.report.comparison is None or second.report.comparison.start >= 0.9
     assert second.winner.candidate.values["triage.demos"]
+
+
+class Leftover:
+    """Finds a program that still has a value of a module it has given up."""
+
+    name = "leftover"
+
+    def search(self, study: treadle.Study, space: treadle.ParameterSpace) -> treadle.Candidate:
+        values: dict[str, Any] = {"triage.module": ChainOfThought().to_json(), "triage/vote.n": 3}
+        found = treadle.Candidate(values=values, parents=(space.default().id,), origin="leftover")
+        study.evaluate([found], study.splits.select)
+        return found
+
+    def plan(self, shape: treadle.Shape) -> Mapping[str, int]:
+        return {"task": shape.select}
+
+
+def test_what_is_emitted_holds_no_value_of_a_module_that_answers_no_step() -> None:
+    result = compiled(120, optimizer=Leftover(), gate="report")
+    assert sorted(result.candidate.values) == ["triage.module"]
+    loaded = treadle.loads(treadle.dumps(result), lm="offline")
+    assert loaded.candidate == result.candidate
