@@ -370,7 +370,7 @@ def test_an_edge_that_is_as_its_value_says_stays() -> None:
     graph = apply(program(straight), add("reply", "triage"))
     assert rewired(graph, {"reply.from_triage": True, "plan.from_triage": False, "other.from_triage": True}) == graph
     assert rewired(graph, {"reply.from_triage": False}) == program(straight)
-    values = {"reply.from_triage": True, "reply.from_plan": True, "reply.instruction": "x"}
+    values: dict[str, JSON] = {"reply.from_triage": True, "reply.from_plan": True, "reply.instruction": "x"}
     assert changed_edges(graph, values) == {"reply.from_plan": True, "reply.instruction": "x"}
     assert changed_edges(None, values) == values
 
