@@ -82,8 +82,8 @@ class MASS:
         max_lm_calls: Most LM calls of one run of the program; ``None`` for no bound.
         activation: ``"normalised"``, or ``"paper"`` for the paper's rule read literally.
         sharpness: The paper's t: the smaller, the more a larger influence counts.
-        evidence: Probability of being better, on held-out examples, from which on a topology is kept. 0.8 is what a
-            verdict calls *probably better*: asking for more on a hundred examples rolls back most gains of a few points.
+        evidence: Probability of being better, on held-out examples, from which on a topology is kept. At 0.8 it is
+            *probably better*, as in a verdict; more would roll back most gains of a few points on a hundred examples.
         repeats: Runs of each of these examples, before and after: at a temperature above 0 one run says little.
         without: Stages to leave out, to see what they are for.
     """
