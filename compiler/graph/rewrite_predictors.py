@@ -112,7 +112,7 @@ class CopyPredictor(RewriteOp):
     """Give some steps of a predictor a copy of it, with parameters of its own (untie)."""
 
     required = ("name", "steps")
-    optional = ("predictor",)
+    optional = ("predictor", "called")
 
     def apply(self, graph: Graph, rewrite: Rewrite, expand: Expand | None) -> Graph:
         """The copy, called by the named steps, which are called after it."""
@@ -129,9 +129,19 @@ class CopyPredictor(RewriteOp):
         for step in sites:
             refuse_context(graph, old, step)
         copied = self._copied(graph, rewrite, name)
-        names = dict(zip((step.name for step in chosen), _sites(name, len(chosen)), strict=True))
+        names = self._names(rewrite, [step.name for step in chosen], name)
         moved = with_steps(graph, lambda step: _moved(step, names, name))
         return with_predictor(moved, name, copied)
+
+    def _names(self, rewrite: Rewrite, chosen: Sequence[str], name: str) -> Mapping[str, str]:
+        """New names of the steps by the old: in program order, unless the rewrite restores other ones."""
+        called = texts(rewrite, "called")
+        if not called:
+            return dict(zip(chosen, _sites(name, len(chosen)), strict=True))
+        fits = all(given == name or given.startswith(f"{name}#") for given in called)
+        if not fits or len(set(called)) != len(chosen):
+            raise GraphError(f"copy of {rewrite.target!r}: {', '.join(called)} cannot be names of steps of {name!r}")
+        return dict(zip(texts(rewrite, "steps"), called, strict=True))
 
     def _copied(self, graph: Graph, rewrite: Rewrite, name: str) -> Predictor:
         own = graph.predictors[rewrite.target]
@@ -194,6 +204,9 @@ class TiePredictor(RewriteOp):
         steps = list(self._names(rewrite, sites, others, into))
         predictor = predictor_to_json(graph.predictors[rewrite.target])
         args: dict[str, JSON] = {"name": rewrite.target, "steps": steps, "predictor": predictor}
+        called = [step.name for step in sites]
+        if called != _sites(rewrite.target, len(sites)):  # an earlier tie gave them in another order
+            args["called"] = called
         return Rewrite(op="copy", target=into, args=args)
 
     def describe(self, rewrite: Rewrite) -> str:

@@ -394,3 +394,30 @@ def test_edges_together_are_the_same_as_one_by_one() -> None:
     assert edited(graph, values) == one_by_one
     with pytest.raises(GraphError, match="cannot read what 'reply' says"):
         edited(graph, {"plan.from_reply": True, "reply.from_triage": True})
+
+
+def test_undoing_a_tie_gives_steps_the_names_they_had() -> None:
+    """A tie gives free names, which may not be in program order; a copy gives them in that order unless told."""
+
+    def body(g: GraphBuilder, step: Any) -> Value:
+        for _ in range(3):
+            step("reply")
+        return step("reply")  # type: ignore[no-any-return]
+
+    def copy(name: str, *steps: str) -> Rewrite:
+        return Rewrite(op="copy", target="reply", args={"name": name, "steps": list(steps)})
+
+    def tie(target: str, into: str) -> Rewrite:
+        return Rewrite(op="tie", target=target, args={"into": into})
+
+    graph = program(body)
+    for edit in (copy("first", "reply"), copy("last", "reply#3"), tie("first", "last")):
+        graph = apply(graph, edit)
+    assert [step.name for step in graph.steps()] == ["last#2", "reply#2", "last", "reply#4"]
+    rewrite = tie("last", "reply")
+    back = inverse(graph, rewrite)
+    assert back.args["called"] == ["last#2", "last"]
+    assert apply(apply(graph, rewrite), back).steps() == graph.steps()
+    wrong = dataclasses.replace(back, args={**back.args, "called": ["reply", "last"]})
+    with pytest.raises(GraphError, match="cannot be names of steps of 'last'"):
+        apply(apply(graph, rewrite), wrong)
