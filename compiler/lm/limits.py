@@ -30,6 +30,9 @@ class Limits:
     tokens_per_minute: float | None = None
 
 
+_ROUNDING = 1e-6  # a wait for less than this may be too short to move the clock on
+
+
 class Bucket:
     """A token bucket: fills at a steady rate, holds one minute's worth, and starts full.
 
@@ -52,7 +55,8 @@ class Bucket:
     def wait(self, amount: float, now: float) -> float:
         """Seconds until ``amount`` is there; more than fits in counts as a full bucket."""
         self._fill(now)
-        return max(0.0, (min(amount, self._capacity) - self._level) / self._rate)
+        missing = min(amount, self._capacity) - self._level
+        return missing / self._rate if missing > _ROUNDING else 0.0
 
     def take(self, amount: float, now: float) -> None:
         """Take ``amount``, below empty where it is more than fits in; a negative amount gives back."""
