@@ -131,7 +131,7 @@ def _carried(name: str, first: Arm, second: Arm) -> _Carried | None:
         name=name,
         then=then,
         otherwise=otherwise,
-        type=union(binding.code.type for binding in valued),
+        type=union(binding.code.type for binding in valued if not binding.code.poisoned),
         missing=missing,
         owned=all(binding.owned for binding in valued),
     )

@@ -86,10 +86,11 @@ class CarriedLoop:
         if not again:
             return first
         missing = first.missing & {FALL} | ({FALL} if again & last.missing else set())
-        types = [b.code.type for b in (first, last) if not b.missing >= {FALL, "continue", "break", "return"}]
+        ends = [first] if last.code.poisoned else [first, last]  # its reason was noted in this turn and goes with it
+        types = [b.code.type for b in ends if not b.missing >= {FALL, "continue", "break", "return"}]
         kind = union(types) if types else type(None)
         return Binding(
-            code=Code(tree=first.code.tree, type=kind, poisoned=first.code.poisoned or last.code.poisoned),
+            code=Code(tree=first.code.tree, type=kind, poisoned=first.code.poisoned),
             missing=frozenset(missing),
             owned=first.owned and last.owned,
         )

@@ -293,9 +293,13 @@ def _either(low: Lowering, tree: ast.BoolOp) -> Code:
         low.env.update(when_true if form == "and" else when_false)
         low.bind(name, low.expr(rest), tree)
 
+    def stay() -> None:
+        if form == "or":
+            low.bind(name, dataclasses.replace(value, type=union(_truthy(value.type))), tree)
+
     name = low.temporary("value")
     low.bind(name, value, tree)
-    arms = (go_on, lambda: None) if form == "and" else ((lambda: None), go_on)
+    arms = (go_on, stay) if form == "and" else (stay, go_on)
     branch(low, low.ref(value), *arms, frozenset({name}) | stored(rest), tree)
     return low.taken(name)
 

@@ -197,6 +197,33 @@ def test_any_all_and_next_ask_no_more_than_the_function() -> None:
     assert calls(searched, words=["a", "bb", "ccc", "d"]) == 2 + 1 + 3
 
 
+def test_what_a_loop_carries_may_begin_as_none() -> None:
+    @treadle.program
+    def joined(words: list[str]) -> str | None:
+        text = None
+        for word in words:
+            if text is None:
+                text = ask(word)
+            else:
+                text = text.upper() + word
+        return text
+
+    assert same(joined, words=["a", "b"]) == "<A>b"
+    assert same(joined, words=[]) is None
+
+
+def test_a_step_or_something_else_is_not_none_behind_or() -> None:
+    @treadle.program
+    def grown(text: str, words: list[str]) -> str:
+        note = find(text) or Note(text=text)
+        for word in words:
+            note = find(note.text + word) or note
+        return note.loud()
+
+    assert same(grown, text="0", words=["a", "b"]) == "0"
+    assert same(grown, text="a", words=["b", "0"]) == "AB"
+
+
 def test_bounds_of_maps_and_loops_are_known_where_the_source_says_them() -> None:
     @treadle.program
     def bounded(text: str, words: list[str]) -> list[str]:

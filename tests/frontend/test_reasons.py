@@ -46,6 +46,14 @@ def loops(text: str) -> str:
 
 
 @treadle.program
+def carries_what_is_not_known(text: str, words: list[str]) -> str:
+    known = text
+    for word in words:
+        known = untyped(known + word)[0].upper()  # host: the type of
+    return ask(known)
+
+
+@treadle.program
 def tries(text: str) -> str:
     try:  # host: `try`
         return ask(text)

