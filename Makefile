@@ -16,7 +16,7 @@ demo: $(VENV)/.for-demo ## compile a small program: no key, no network
 	@$(VENV)/bin/treadle demo
 
 test: $(VENV)/.for-test ## run the tests; PYTEST_ARGS="-k graph" narrows them
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: lint types layers ## what must be clean before a change goes in, beside the tests
 
