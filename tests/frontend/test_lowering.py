@@ -204,8 +204,8 @@ def test_what_a_loop_carries_may_begin_as_none() -> None:
         for word in words:
             if text is None:
                 text = ask(word)
-            else:
-                text = text.upper() + word
+                continue
+            text = text.upper() + word
         return text
 
     assert same(joined, words=["a", "b"]) == "<A>b"
