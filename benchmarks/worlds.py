@@ -48,6 +48,8 @@ METHODS: Mapping[str, Callable[[int], Optimizer]] = {
     "random search": lambda cap: RandomSearch(sets={500: 16, 2000: 32, 8000: 128}[cap]),
     "MIPROv2's policy, cache and halving": lambda cap: PublishedMIPRO(breadth=BREADTH[EFFORTS[cap]], trials=cap // 35),
     "GEPA's policy, cache and halving": lambda cap: PublishedGEPA(),
+    "auto, thompson": lambda cap: Auto(effort=EFFORTS[cap], sampler="thompson"),
+    "auto, tpe": lambda cap: Auto(effort=EFFORTS[cap], sampler="tpe"),
     "mipro, thompson": lambda cap: MIPRO(effort=EFFORTS[cap], sampler="thompson"),
     "mipro, tpe": lambda cap: MIPRO(effort=EFFORTS[cap], sampler="tpe"),
     "mipro, random": lambda cap: MIPRO(effort=EFFORTS[cap], sampler="random"),

@@ -68,7 +68,7 @@ class Auto:
     max_labeled: int = 16
     demo_tokens: int | None = None
     patience: int | None = None
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "thompson"
     threshold: float = 1.0
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Plan:
     """
 
     name: str
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName
     ladder: Sequence[Sequence[str]]
     objectives: tuple[str, ...] = ()
 
