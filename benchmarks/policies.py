@@ -56,7 +56,7 @@ class PublishedMIPRO:
             runs = runs_left(study, start)
             ladder = rungs(study, runs)
             count = min(affordable(ladder, runs, self.trials), menu.size - 1)
-            trials = Trials(study, space, menu, start, Plan(name="published", ladder=ladder), tried)
+            trials = Trials(study, space, menu, start, Plan(name="published", sampler="tpe", ladder=ladder), tried)
             while trials.number < min(10, count):
                 trials.send(1, random=1)
             run_in_rounds(trials, count)
