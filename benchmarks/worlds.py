@@ -3,6 +3,7 @@
     python -m benchmarks.worlds --quick                          # 1 world a family, no 8,000 calls: minutes
     python -m benchmarks.worlds --dspy PYTHON                    # everything; resumes where it was stopped
     python -m benchmarks.worlds --worlds 3 --controls shuffled "misdiagnosis 0" "misdiagnosis 50"
+    python -m benchmarks.worlds --kind tuning --methods "mipro, tpe" "mipro, thompson" --against "mipro, tpe"
 
 Every search gets the same 300 rows and a cap on LM calls, all roles counted, and is judged by the accuracy of its
 program on 300 other rows. The verdict on examples held out, which DSPy does not make, is no part of a search and is not
@@ -222,6 +223,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+")
     parser.add_argument("--caps", nargs="+", type=int, default=list(CAPS))
     parser.add_argument("--controls", nargs="+", default=[""], help=f"of {', '.join(map(repr, CONTROLS))}")
+    parser.add_argument("--against", default="miprov2", help="the method that the others are compared with, in pairs")
     parser.add_argument("--dspy", default=sys.executable, help="an interpreter that has DSPy and GEPA")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks/worlds.jsonl"))
     parser.add_argument("--print", action="store_true", help="only print what --out has")
@@ -240,7 +242,7 @@ def main() -> None:
     results = Results(options.out)
     if not options.print:
         run(jobs, results, options.dspy)
-    for line in (*tables(jobs, results), *against("miprov2", jobs, results)):
+    for line in (*tables(jobs, results), *against(options.against, jobs, results)):
         print(line)
 
 

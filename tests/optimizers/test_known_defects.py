@@ -58,7 +58,7 @@ def test_start_up_is_a_quarter_of_the_trials_not_eight(lab: OpenLab, trials: int
 
     monkeypatch.setattr(study, "rng", noted)
     MIPRO(trials=trials, rounds=1).search(study, space())
-    assert trials - drawn.count("mipro.tpe") <= max(2, trials // 4)
+    assert trials - drawn.count("mipro.thompson") <= max(2, trials // 4)
 
 
 def test_a_space_smaller_than_the_trials_ends_well(lab: OpenLab) -> None:

@@ -99,7 +99,7 @@ def test_at_most_a_quarter_of_the_trials_is_random(lab: OpenLab, monkeypatch: py
 
     monkeypatch.setattr(study, "rng", noted)
     MIPRO(trials=24, rounds=1).search(study, space())
-    assert drawn.count("mipro.tpe") == 18
+    assert drawn.count("mipro.thompson") == 18
 
 
 def test_zero_shot_searches_instructions_only_and_makes_no_run_for_demos(lab: OpenLab) -> None:
