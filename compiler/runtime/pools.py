@@ -12,8 +12,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
+from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.runtime.background import STOPPED, Home, home
 
 T = TypeVar("T")
@@ -123,26 +124,76 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 
 async def _in_thread(threads: Threads, function: Callable[[], T]) -> T:
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def work() -> None:
-        try:
-            value = context.run(function)
-        except BaseException as error:
-            deliver(_fail, _carried(error))
-        else:
-            deliver(_succeed, value)
-
-    def deliver(how: Callable[..., None], what: object) -> None:
-        try:
-            loop.call_soon_threadsafe(how, result, what)
-        except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
-            return
-
+    work = _Work(function, _results.get())
     threads.submit(work)
-    return await result
+    return await work.result
+
+
+class _Work(Generic[T]):
+    """A function for a thread, and what comes of it.
+
+    Args:
+        function: It is called in the context of whoever makes this.
+        results: Those of the running event loop.
+    """
+
+    __slots__ = ("_context", "_function", "_results", "error", "result", "value")
+
+    def __init__(self, function: Callable[[], T], results: _Results) -> None:
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.value: T
+        self.error: BaseException | None = None
+        self._function = function
+        self._results = results
+        self._context = contextvars.copy_context()
+
+    def __call__(self) -> None:
+        """Called in the thread."""
+        try:
+            self.value = self._context.run(self._function)
+        except BaseException as error:
+            self.error = _carried(error)
+        self._results.tell(self)
+
+    def deliver(self) -> None:
+        """Called on the event loop."""
+        if self.result.done():
+            return
+        if self.error is None:
+            self.result.set_result(self.value)
+        else:
+            self.result.set_exception(self.error)
+
+
+class _Results:
+    """What threads have done for one event loop, which is told of all at once.
+
+    To wake a loop is a system call, in which a thread loses the interpreter: a thread that did so after each of a
+    hundred short pieces of work would change places with the loop a hundred times.
+    """
+
+    def __init__(self) -> None:
+        self._done: deque[_Work[Any]] = deque()
+        self._called = False
+
+    def tell(self, work: _Work[Any]) -> None:
+        """A thread has done it."""
+        self._done.append(work)
+        if self._called:  # what is in line by the time the loop looks is seen
+            return
+        self._called = True
+        try:
+            work.result.get_loop().call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+            self._done.clear()
+
+    def _deliver(self) -> None:
+        self._called = False
+        while self._done:
+            self._done.popleft().deliver()
+
+
+_results = PerLoop(_Results)
 
 
 def _carried(error: BaseException) -> BaseException:
@@ -152,13 +203,3 @@ def _carried(error: BaseException) -> BaseException:
     made = RuntimeError(*STOPPED.args)
     made.__cause__ = error
     return made
-
-
-def _succeed(result: asyncio.Future[T], value: T) -> None:
-    if not result.done():
-        result.set_result(value)
-
-
-def _fail(result: asyncio.Future[T], error: BaseException) -> None:
-    if not result.done():
-        result.set_exception(error)
