@@ -105,6 +105,8 @@ class Hold:
         ended: No more calls will come.
     """
 
+    __slots__ = ("ended", "flying", "keys", "typical", "used", "waiting", "worst")
+
     def __init__(self, worst: Amount, typical: Amount) -> None:
         self.worst = worst
         self.typical = typical

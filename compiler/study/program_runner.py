@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -83,12 +84,11 @@ class ProgramRunner:
         ran = await self._ran(inputs, session)
         if ran.error is None or self._program.graph is None:
             return ran
+        return dataclasses.replace(ran, in_order=functools.partial(self._again, inputs, session))
 
-        async def again(caller: Caller) -> Ran:
-            fresh = Tracer()
-            return await self._ran(inputs, dataclasses.replace(session, caller=caller, tracer=fresh, in_order=True))
-
-        return dataclasses.replace(ran, in_order=again)
+    async def _again(self, inputs: Mapping[str, Any], session: Session, caller: Caller) -> Ran:
+        fresh = Tracer()
+        return await self._ran(inputs, dataclasses.replace(session, caller=caller, tracer=fresh, in_order=True))
 
     async def _ran(self, inputs: Mapping[str, Any], session: Session) -> Ran:
         tracer = session.tracer
