@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import threading
 from collections import deque
@@ -124,36 +125,29 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 
 async def _in_thread(threads: Threads, function: Callable[[], T]) -> T:
-    work = _Work(function, _results.get())
-    threads.submit(work)
+    work = _Work(function)
+    _desk.get().give(threads, work)
     return await work.result
 
 
 class _Work(Generic[T]):
-    """A function for a thread, and what comes of it.
+    """A function for a thread, and what comes of it. It is called in the context of whoever makes this."""
 
-    Args:
-        function: It is called in the context of whoever makes this.
-        results: Those of the running event loop.
-    """
+    __slots__ = ("_context", "_function", "error", "result", "value")
 
-    __slots__ = ("_context", "_function", "_results", "error", "result", "value")
-
-    def __init__(self, function: Callable[[], T], results: _Results) -> None:
+    def __init__(self, function: Callable[[], T]) -> None:
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.value: T
         self.error: BaseException | None = None
         self._function = function
-        self._results = results
         self._context = contextvars.copy_context()
 
-    def __call__(self) -> None:
+    def do(self) -> None:
         """Called in the thread."""
         try:
             self.value = self._context.run(self._function)
         except BaseException as error:
             self.error = _carried(error)
-        self._results.tell(self)
 
     def deliver(self) -> None:
         """Called on the event loop."""
@@ -165,35 +159,49 @@ class _Work(Generic[T]):
             self.result.set_exception(self.error)
 
 
-class _Results:
-    """What threads have done for one event loop, which is told of all at once.
+class _Desk:
+    """What one event loop gives to threads, and what they give back: both ways, all there is at once.
 
-    To wake a loop is a system call, in which a thread loses the interpreter: a thread that did so after each of a
-    hundred short pieces of work would change places with the loop a hundred times.
+    To wake a thread or a loop is a system call, and whoever wakes another soon has to share the interpreter. With a
+    hundred short pieces of work in a row, thread and loop would change places a hundred times.
     """
 
     def __init__(self) -> None:
+        self._given: list[tuple[Threads, _Work[Any]]] = []
         self._done: deque[_Work[Any]] = deque()
         self._called = False
 
-    def tell(self, work: _Work[Any]) -> None:
-        """A thread has done it."""
+    def give(self, threads: Threads, work: _Work[Any]) -> None:
+        """Have it done, once whatever the loop has to do now is done."""
+        if not self._given:
+            asyncio.get_running_loop().call_soon(self._hand_out)
+        self._given.append((threads, work))
+
+    def _hand_out(self) -> None:
+        given, self._given = self._given, []
+        for threads, work in given:
+            threads.submit(functools.partial(self._do, work))
+
+    def _do(self, work: _Work[Any]) -> None:
+        """Called in a thread."""
+        work.do()
         self._done.append(work)
         if self._called:  # what is in line by the time the loop looks is seen
             return
         self._called = True
         try:
-            work.result.get_loop().call_soon_threadsafe(self._deliver)
+            work.result.get_loop().call_soon_threadsafe(self._take_back)
         except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+            self._called = False
             self._done.clear()
 
-    def _deliver(self) -> None:
+    def _take_back(self) -> None:
         self._called = False
         while self._done:
             self._done.popleft().deliver()
 
 
-_results = PerLoop(_Results)
+_desk = PerLoop(_Desk)
 
 
 def _carried(error: BaseException) -> BaseException:
