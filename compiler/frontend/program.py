@@ -255,14 +255,14 @@ class Program(Generic[P, R]):
         """Run it on the caller's event loop, however it was declared."""
         return self._run(self.signature.bind(args, kwargs), self._session)
 
-    async def arun(self, inputs: Mapping[str, Any], session: Session) -> Any:
+    def arun(self, inputs: Mapping[str, Any], session: Session) -> Coroutine[Any, Any, Any]:
         """Run it under a session, which stands around what the program is bound to: what a study calls.
 
         Args:
             inputs: Values of the inputs by name.
             session: Its caller makes the calls, its tracer records, its candidate's values stand over the program's.
         """
-        return await self._run(self.signature.bind((), inputs), self.session_in(session))
+        return self._run(self.signature.bind((), inputs), self.session_in(session))
 
     def session_in(self, session: Session) -> Session:
         """What a run under a session goes by: what the program is bound to, and around it the session."""
