@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -36,14 +37,14 @@ class Effects:
         warn: Told of an output that cannot be kept.
     """
 
-    __slots__ = ("_begun", "_cell", "_known", "_loop", "_store", "_token", "_warn")
+    __slots__ = ("_cell", "_known", "_loop", "_numbers", "_store", "_token", "_warn")
 
     def __init__(self, store: Store, cell: str, warn: Callable[[str], None]) -> None:
         self._store = store
         self._cell = cell
         self._warn = warn
         self._loop = asyncio.get_running_loop()
-        self._begun = 0
+        self._numbers = itertools.count()  # ops may begin in several threads at once
         self._known = () if store.mode == "off" else _stored(store, cell)
 
     def __enter__(self) -> Self:
@@ -59,7 +60,7 @@ class Effects:
         Raises:
             StudyError: A replay may not make it, and what it gave is not stored.
         """
-        number, self._begun = self._begun, self._begun + 1
+        number = next(self._numbers)
         given = digest([op.name, snapshot(list(args)), snapshot(dict(named))])
         row = self._known[number] if number < len(self._known) else None
         if row is not None and row["given"] == given:
