@@ -40,19 +40,25 @@ _UNDERSCORED = re.compile(
 _GOOGLE = re.compile(r"(?P<keep>)\bAIza[\w-]{30,}", re.ASCII)
 _AMAZON = re.compile(r"(?P<keep>)\bA[KS]IA[0-9A-Z]{16}\b")
 
-# A pattern is tried where its character and one of its words occur, in small letters: looking for these costs a
-# hundredth of trying it. The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length that
-# words do not have.
-_PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
-    ("", ("bearer",), _BEARER),
-    ("", ("authorization",), _BASIC),
-    ("", ("api-key", "api_key", "apikey"), _HEADER),
-    ("=", ("key=", "token=", "secret=", "sig=", "signature="), _QUERY),
-    ("@", ("://",), _PASSWORD),
-    ("-", ("sk-", "rk-", "xai-", "nvapi-", "pplx-"), _DASHED),
-    ("_", ("sk_", "rk_", "hf_", "r8_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"), _UNDERSCORED),
-    ("", ("aiza",), _GOOGLE),
-    ("", ("akia", "asia"), _AMAZON),
+
+def _ending(last: str, *words: str) -> re.Pattern[str]:
+    """Finds words that end with a rare character: looking for that costs a tenth of looking for each of them."""
+    return re.compile(f"{last}(?:{'|'.join(f'(?<={word}{last})' for word in words)})")
+
+
+# A pattern is tried where its character and its hint occur, in small letters: looking for these costs a hundredth of
+# trying it. The group "keep" stays. Where an ordinary word may follow, a digit is wanted, or a length that words do not
+# have.
+_PATTERNS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (
+    ("b", re.compile("bearer"), _BEARER),
+    ("z", re.compile("authorization"), _BASIC),
+    ("k", re.compile("api[-_]?key"), _HEADER),
+    ("=", _ending("=", "key", "token", "secret", "sig", "signature"), _QUERY),
+    ("@", re.compile("://"), _PASSWORD),
+    ("-", _ending("-", "sk", "rk", "xai", "nvapi", "pplx"), _DASHED),
+    ("_", _ending("_", "sk", "rk", "hf", "r8", "ghp", "gho", "ghs", "ghu", "ghr", "github_pat"), _UNDERSCORED),
+    ("z", re.compile("aiza"), _GOOGLE),
+    ("", re.compile("a[ks]ia"), _AMAZON),
 )
 
 _registered: set[str] = set()
@@ -104,12 +110,9 @@ def redact(text: str) -> str:
         if needle in text:
             text = text.replace(needle, REDACTED)
     small = text.lower()
-    for character, words, pattern in _PATTERNS:
-        if character in small:
-            for word in words:
-                if word in small:
-                    text = pattern.sub(_REPLACEMENT, text)
-                    break
+    for character, hint, pattern in _PATTERNS:
+        if character in small and hint.search(small) is not None:
+            text = pattern.sub(_REPLACEMENT, text)
     return text
 
 

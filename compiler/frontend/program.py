@@ -255,25 +255,23 @@ class Program(Generic[P, R]):
         """Run it on the caller's event loop, however it was declared."""
         return self._run(self.signature.bind(args, kwargs), self._session)
 
-    async def arun(self, inputs: Mapping[str, Any], session: Session) -> Any:
+    def arun(self, inputs: Mapping[str, Any], session: Session) -> Coroutine[Any, Any, Any]:
         """Run it under a session, which stands around what the program is bound to: what a study calls.
 
         Args:
             inputs: Values of the inputs by name.
             session: Its caller makes the calls, its tracer records, its candidate's values stand over the program's.
         """
-        own = self.session_in(session)
-        return await self._run(self.signature.bind((), inputs), dataclasses.replace(own, tracer=session.tracer))
+        return self._run(self.signature.bind((), inputs), self.session_in(session))
 
     def session_in(self, session: Session) -> Session:
         """What a run under a session goes by: what the program is bound to, and around it the session."""
-        return self._session.within(session)
+        own = self._session
+        return session if own.is_empty else dataclasses.replace(own.within(session), tracer=session.tracer)
 
     async def run_function(self, inputs: Mapping[str, Any], session: Session) -> Any:
         """Run the function itself under a session, also where there is a graph: the reference the graph is held to."""
-        own = self.session_in(session)
-        given = self.signature.bind((), inputs)
-        return await self._host.on_loop(given, dataclasses.replace(own, tracer=session.tracer))
+        return await self._host.on_loop(self.signature.bind((), inputs), self.session_in(session))
 
     @overload
     def traced(self: Program[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, Trace]: ...

@@ -87,7 +87,7 @@ class Request:
 
 @functools.lru_cache(maxsize=512)
 def _canonical_message(message: Message) -> str:
-    return canonical([message.role, message.content])
+    return f"[{canonical(message.role)},{canonical(message.content)}]"
 
 
 def _or_null(value: JSON) -> str:

@@ -8,8 +8,8 @@ once, a ``DefinitiveLMError`` never, and anything else is a bug that passes thro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from treadle.compiler.errors import ConfigurationError, LMError, ProviderGarbage, RateLimited, TransientLMError
 from treadle.compiler.lm.clock import SYSTEM, Clock
@@ -70,7 +70,7 @@ DEFAULT_POLICY = RetryPolicy()
 """The policy used where none is given."""
 
 
-async def call(
+def call(
     lm: LM,
     request: Request,
     *,
@@ -79,8 +79,8 @@ async def call(
     limiter: Limiter | None = None,
     before_attempt: BeforeAttempt | None = None,
     after_attempt: AfterAttempt | None = None,
-) -> Completion:
-    """The completion of ``request`` by ``lm``, within the LM's limits, retried where that may help.
+) -> Coroutine[Any, Any, Completion]:
+    """The completion of ``request`` by ``lm``, to be awaited: within the LM's limits, retried where that may help.
 
     Each attempt first gets its place under the limits, then ``before_attempt`` is called (a study reserves budget
     there), then it is sent, then ``after_attempt`` is called; waits between attempts hold no place. An attempt is cut
@@ -98,8 +98,7 @@ async def call(
     Raises:
         LMError: All attempts failed, or one failed for good; ``attempts`` tells each.
     """
-    running = _Call(lm, request, policy, clock, limiter or lm.limiter(), before_attempt, after_attempt)
-    return await running.run()
+    return _Call(lm, request, policy, clock, limiter, before_attempt, after_attempt).run()
 
 
 class _Call:
@@ -111,7 +110,7 @@ class _Call:
         request: Request,
         policy: RetryPolicy,
         clock: Clock,
-        limiter: Limiter,
+        limiter: Limiter | None,
         before: BeforeAttempt | None,
         after: AfterAttempt | None,
     ) -> None:
@@ -122,8 +121,8 @@ class _Call:
         self._limiter = limiter
         self._before = before
         self._after = after
-        self._failures: list[LMError] = []
-        self._history: list[str] = []
+        self._failures: tuple[LMError, ...] = ()
+        self._history: tuple[str, ...] = ()
         self._first_sent: float | None = None
 
     async def run(self) -> Completion:
@@ -132,16 +131,17 @@ class _Call:
             outcome = await self._attempt(len(self._failures) + 1)
             if not isinstance(outcome, LMError):
                 return outcome
-            self._failures.append(outcome)
-            self._history.append(redact(f"attempt {len(self._failures)}: {type(outcome).__name__}: {outcome}"))
+            self._failures = (*self._failures, outcome)
+            told = redact(f"attempt {len(self._failures)}: {type(outcome).__name__}: {outcome}")
+            self._history = (*self._history, told)
             wait = self._wait_after(outcome)
             if wait is None:
                 raise self._final(outcome)
-            self._history[-1] += f" (waited {wait:.2f} s)"
+            self._history = (*self._history[:-1], f"{told} (waited {wait:.2f} s)")
             await self._clock.sleep(wait)
 
     async def _attempt(self, number: int) -> Completion | LMError:
-        limiter, used = self._limiter, None
+        limiter, used = self._limiter or self._lm.limiter(), None
         tokens = self._lm.expected_tokens(self._request) if limiter.counts_tokens else 0
         permit = await limiter.acquire(self._clock, tokens)
         outcome: Completion | LMError | None = None
@@ -192,13 +192,14 @@ class _Call:
                 return None
         wait = policy.wait(self._request, made, error.retry_after)
         if self._first_sent is not None and self._clock.monotonic() + wait >= self._first_sent + policy.deadline:
-            self._history.append(f"gave up: a wait of {wait:.2f} s would pass the deadline of {policy.deadline:g} s")
+            given_up = f"gave up: a wait of {wait:.2f} s would pass the deadline of {policy.deadline:g} s"
+            self._history = (*self._history, given_up)
             return None
         return wait
 
     def _final(self, error: LMError) -> LMError:
         """The error the caller sees: the last one, with what came before."""
-        error.attempts = tuple(self._history)
+        error.attempts = self._history
         error.billed = any(failure.billed for failure in self._failures)
         if len(self._history) > 1:
             error.add_note("\n".join(self._history))

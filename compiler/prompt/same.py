@@ -11,13 +11,14 @@ class Same:
     (True, False)
     """
 
-    __slots__ = ("objects",)
+    __slots__ = ("_ids", "objects")
 
     def __init__(self, *objects: object) -> None:
         self.objects = objects
+        self._ids = tuple(map(id, objects))
 
     def __hash__(self) -> int:
-        return hash(tuple(map(id, self.objects)))
+        return hash(self._ids)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and all(a is b for a, b in zip(self.objects, other.objects, strict=True))
+        return isinstance(other, Same) and self._ids == other._ids

@@ -219,16 +219,19 @@ class RunStep(Action):
 
     async def perform(self, frame: Frame, scope: Scope) -> None:
         """Check the inputs and answer."""
-        values = frame.values
-        given = {
-            field: values[at] if slot is None else checked(self.predictor, slot, values[at])
-            for field, at, slot in self.inputs
-        }
-        given.update(self.defaults)
         origin = frame.origin([at for _, at, _ in self.inputs])
         base = f"{scope.base}{self.name}{scope.path}"
-        value, record = await answer(self, given, base, scope, (scope.turn, self.index), origin)
+        value, record = await answer(self, self._given(frame), base, scope, (scope.turn, self.index), origin)
         put(self, frame, value, record)
+
+    def _given(self, frame: Frame) -> dict[str, Any]:
+        """The checked inputs by field."""
+        given: dict[str, Any] = {}
+        for field, at, slot in self.inputs:
+            value = frame.values[at]
+            given[field] = value if slot is None else checked(self.predictor, slot, value)
+        given.update(self.defaults)
+        return given
 
 
 async def answer(
@@ -250,8 +253,12 @@ async def answer(
             parameters=step.parameters,
         )
         scope.record.add(record)
+    inside = scope.step(base, record)
     try:
-        value = await _answer(step, given, scope.step(base, record), base, origin)
+        if step.call is not None:
+            value, _ = await ask(step.call, given, base, inside, origin=origin)
+        else:
+            value = await _answer(step, given, inside, origin)
     except BaseException as error:
         if record is not None:
             record.fail(error)
@@ -261,9 +268,8 @@ async def answer(
     return value, record
 
 
-async def _answer(step: RunStep, given: dict[str, Any], inside: Scope, base: str, origin: Origin) -> Any:
-    if step.call is not None:
-        return (await ask(step.call, given, base, inside, origin=origin))[0]
+async def _answer(step: RunStep, given: dict[str, Any], inside: Scope, origin: Origin) -> Any:
+    """The value of a step whose module is more than one call."""
     body = step.body
     assert body is not None  # the planner makes one of the two
     origins = None if inside.record is None else [origin] * len(step.fields)

@@ -137,19 +137,16 @@ class Block:
         """
         if len(self.actions) == 1 or scope.run.session.in_order:
             for action in self.actions:
-                await self._only(action, frame, scope)
+                try:
+                    if action.waits:
+                        await action.perform(frame, scope)
+                    else:
+                        action.run(frame, scope)
+                except BaseException as error:
+                    note(error, action, self.program, scope)
+                    raise
         elif self.actions:
             await _Schedule(self, frame, scope).run()
-
-    async def _only(self, action: Action, frame: Frame, scope: Scope) -> None:
-        try:
-            if action.waits:
-                await action.perform(frame, scope)
-            else:
-                action.run(frame, scope)
-        except BaseException as error:
-            note(error, action, self.program, scope)
-            raise
 
 
 class _Schedule:

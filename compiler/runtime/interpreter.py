@@ -7,6 +7,7 @@ through ``background.wait``. Plans are made once per graph, candidate and ops, a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -55,7 +56,7 @@ async def run_graph(graph: Graph, ops: Mapping[str, Op], inputs: Mapping[str, An
     scope = opened.scope
     try:
         plan = _plan_of(graph, ops, scope.run.session)
-        values = [_input(plan, inputs, name) for name in plan.inputs]
+        values = _inputs(plan, inputs)
         block = plan.block
         frame = block.enter(values, None, None if scope.record is None else [None] * len(values))
         await block.run(frame, scope)
@@ -67,11 +68,11 @@ async def run_graph(graph: Graph, ops: Mapping[str, Op], inputs: Mapping[str, An
     return value
 
 
-def _input(plan: Plan, inputs: Mapping[str, Any], name: str) -> Any:
+def _inputs(plan: Plan, inputs: Mapping[str, Any]) -> list[Any]:
     try:
-        return inputs[name]
-    except KeyError:
-        msg = f"{plan.program}() needs the input {name!r}; it takes {', '.join(plan.inputs)}"
+        return [inputs[name] for name in plan.inputs]
+    except KeyError as error:
+        msg = f"{plan.program}() needs the input {error.args[0]!r}; it takes {', '.join(plan.inputs)}"
         raise InputError(msg) from None
 
 
@@ -214,14 +215,15 @@ _step_plans: _Plans[RunStep] = _Plans()
 
 
 def _plan_of(graph: Graph, ops: Mapping[str, Op], session: Session) -> Plan:
+    key = (id(session.executor), *_op_ids(ops), *_op_ids(session.stubs))
+    return _graph_plans.get(graph, key, session, functools.partial(_plan, graph, ops, session))
+
+
+def _plan(graph: Graph, ops: Mapping[str, Op], session: Session, temperature: Temperature) -> Plan:
     values = session.candidate.values
-
-    def make(temperature: Temperature) -> Plan:
-        known = _with_stubs(ops, session)
-        tuned = {name: tuned_op(op, values, session.executor) for name, op in known.items()}
-        return plan_graph(rewired(graph, values), tuned, values, temperature)
-
-    return _graph_plans.get(graph, (id(session.executor), *_op_ids(ops), *_op_ids(session.stubs)), session, make)
+    known = _with_stubs(ops, session)
+    tuned = {name: tuned_op(op, values, session.executor) for name, op in known.items()}
+    return plan_graph(rewired(graph, values), tuned, values, temperature)
 
 
 def _with_stubs(ops: Mapping[str, Op], session: Session) -> Mapping[str, Op]:

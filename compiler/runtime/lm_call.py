@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from treadle.compiler.canonical import JSON
@@ -75,7 +75,7 @@ async def ask(
         LMError: The call failed.
         ConfigurationError: No LM is bound.
     """
-    shown = [(source, inputs[field]) for source, field in call.context if inputs.get(field) is not None]
+    shown = _shown(call.context, inputs)
     demos = call.demos if call.nearest is None else nearest(call.signature, call.demos, inputs, call.nearest)
     messages = render(call.signature, demos, inputs, context=shown)
     lm = scope.run.session.lm_for(call.predictor, call.model)
@@ -88,6 +88,11 @@ async def ask(
     else:
         return value, attempt.record
     return await attempt.make(again, place + REASK), attempt.record
+
+
+def _shown(context: tuple[tuple[str, str], ...], inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What context edges have to show, by source."""
+    return [(source, inputs[field]) for source, field in context if inputs.get(field) is not None]
 
 
 class _Attempt:
@@ -128,12 +133,12 @@ class _Attempt:
             record.end(value)
         return value
 
-    async def _complete(self, messages: tuple[Message, ...], sample: str) -> Completion:
+    def _complete(self, messages: tuple[Message, ...], sample: str) -> Awaitable[Completion]:
         call = self.call
         request = self.lm.request(
             messages, schema=call.schema, sample=sample, temperature=call.temperature, max_tokens=call.max_tokens
         )
-        return await self.scope.run.session.caller(self.lm, request)
+        return self.scope.run.session.caller(self.lm, request)
 
     def _open(self, parent: Record, messages: tuple[Message, ...], sample: str) -> Record:
         call = self.call

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
+from treadle.compiler.lm.per_loop import PerLoop
 from treadle.compiler.runtime.background import STOPPED, Home, home
 
 T = TypeVar("T")
@@ -123,26 +125,83 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 
 async def _in_thread(threads: Threads, function: Callable[[], T]) -> T:
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()
+    work = _Work(function)
+    _desk.get().give(threads, work)
+    return await work.result
 
-    def work() -> None:
+
+class _Work(Generic[T]):
+    """A function for a thread, and what comes of it. It is called in the context of whoever makes this."""
+
+    __slots__ = ("_context", "_function", "error", "result", "value")
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.value: T
+        self.error: BaseException | None = None
+        self._function = function
+        self._context = contextvars.copy_context()
+
+    def do(self) -> None:
+        """Called in the thread."""
         try:
-            value = context.run(function)
+            self.value = self._context.run(self._function)
         except BaseException as error:
-            deliver(_fail, _carried(error))
-        else:
-            deliver(_succeed, value)
+            self.error = _carried(error)
 
-    def deliver(how: Callable[..., None], what: object) -> None:
-        try:
-            loop.call_soon_threadsafe(how, result, what)
-        except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+    def deliver(self) -> None:
+        """Called on the event loop."""
+        if self.result.done():
             return
+        if self.error is None:
+            self.result.set_result(self.value)
+        else:
+            self.result.set_exception(self.error)
 
-    threads.submit(work)
-    return await result
+
+class _Desk:
+    """What one event loop gives to threads, and what they give back: both ways, all there is at once.
+
+    To wake a thread or a loop is a system call, and whoever wakes another soon has to share the interpreter. With a
+    hundred short pieces of work in a row, thread and loop would change places a hundred times.
+    """
+
+    def __init__(self) -> None:
+        self._given: list[tuple[Threads, _Work[Any]]] = []
+        self._done: deque[_Work[Any]] = deque()
+        self._called = False
+
+    def give(self, threads: Threads, work: _Work[Any]) -> None:
+        """Have it done, once whatever the loop has to do now is done."""
+        if not self._given:
+            asyncio.get_running_loop().call_soon(self._hand_out)
+        self._given.append((threads, work))
+
+    def _hand_out(self) -> None:
+        given, self._given = self._given, []
+        for threads, work in given:
+            threads.submit(functools.partial(self._do, work))
+
+    def _do(self, work: _Work[Any]) -> None:
+        """Called in a thread."""
+        work.do()
+        self._done.append(work)
+        if self._called:  # what is in line by the time the loop looks is seen
+            return
+        self._called = True
+        try:
+            work.result.get_loop().call_soon_threadsafe(self._take_back)
+        except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+            self._called = False
+            self._done.clear()
+
+    def _take_back(self) -> None:
+        self._called = False
+        while self._done:
+            self._done.popleft().deliver()
+
+
+_desk = PerLoop(_Desk)
 
 
 def _carried(error: BaseException) -> BaseException:
@@ -152,13 +211,3 @@ def _carried(error: BaseException) -> BaseException:
     made = RuntimeError(*STOPPED.args)
     made.__cause__ = error
     return made
-
-
-def _succeed(result: asyncio.Future[T], value: T) -> None:
-    if not result.done():
-        result.set_result(value)
-
-
-def _fail(result: asyncio.Future[T], error: BaseException) -> None:
-    if not result.done():
-        result.set_exception(error)

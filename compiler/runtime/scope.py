@@ -111,7 +111,7 @@ class Scope:
 
     def under(self, session: Session) -> Scope:
         """The same place for a step that brings a session of its own."""
-        if session == _NOTHING_OWN:
+        if session.is_empty:
             return self
         run = Run(session.within(self.run.session), self.run.tracers, self.run)
         return Scope(run, base=self.base, indices=self.indices, record=self.record, controls=self.controls)
@@ -120,8 +120,6 @@ class Scope:
         """The place inside an op at ``site``: programs and steps it calls are told apart by it."""
         return Scope(self.run, base=f"{self.base}{site}{self.path}/", record=record, controls=self.controls)
 
-
-_NOTHING_OWN = Session()
 
 current_scope: ContextVar[Scope | None] = ContextVar("treadle_scope", default=None)
 """Where the running code of the user stands: set while an op or a host-mode program runs."""

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cached_property
 
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.graph.op import Op
@@ -47,6 +48,11 @@ class Session:
     stubs: Mapping[str, Op] = dataclasses.field(default_factory=dict)
     executor: Executor = DEFAULT
     in_order: bool = False
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Whether it says nothing: a run under it goes by what stands around."""
+        return self == Session()
 
     def lm_for(self, predictor: str, model: str | None = None) -> LM:
         """The LM that answers a call of ``predictor``.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
@@ -58,6 +59,9 @@ class _Terms:
         return typical if typical is not None and (self.metered or self.worst != NOTHING) else NOTHING
 
 
+_UNMETERED = _Terms(allowance=None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Admitted(Generic[T]):
     index: int
@@ -102,6 +106,7 @@ class Batch(Generic[T]):
         self._limit = len(jobs) if stop is None else cast(int, stop["done"])
         self._next = 0
         self._wave: list[_Admitted[T]] = []
+        self._waiting: deque[_Admitted[T]] = deque()  # jobs of the wave that have no lane yet
         self._left = 0  # jobs of the wave that have not ended
         self._ended = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,23 +146,26 @@ class Batch(Generic[T]):
         self._wave.append(admitted)
         self._left += 1
         self._ended.clear()
-        self._lanes.enter(lambda: self._begin(admitted))
+        self._waiting.append(admitted)
+        self._lanes.enter(self._begin)
 
-    def _begin(self, admitted: _Admitted[T]) -> bool:
-        """Start a job in its lane, unless it is not to be run any more."""
+    def _begin(self) -> bool:
+        """Start the next job in its lane, unless it is not to be run any more."""
+        admitted = self._waiting.popleft()
         if not self._wanted:
             self._end(admitted.hold)
             return False
-
-        def ended(task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before it ran
-            self._tasks.discard(task)
-            self._end(admitted.hold)
-            self._lanes.leave()
-
-        task = asyncio.get_running_loop().create_task(self._run(admitted), context=self._context.copy())
+        context = self._context.copy()
+        task = asyncio.get_running_loop().create_task(self._run(admitted), context=context)
         self._tasks.add(task)
-        task.add_done_callback(ended)
+        task.add_done_callback(functools.partial(self._left_lane, admitted.hold), context=context)
         return True
+
+    def _left_lane(self, hold: Hold, task: asyncio.Task[None]) -> None:
+        """A job's task has ended; it may have been cancelled before it ran."""
+        self._tasks.discard(task)
+        self._end(hold)
+        self._lanes.leave()
 
     @property
     def _wanted(self) -> bool:
@@ -172,7 +180,7 @@ class Batch(Generic[T]):
     def _terms(self, job: Job[T]) -> _Terms:
         caps = self._ledger.caps
         if not caps.bounded or self._stop is not None:
-            return _Terms(allowance=None)
+            return _UNMETERED
         if job.free:
             return _Terms(allowance=0)
         if job.calls is None or caps.tokens is not None or caps.usd is not None:

@@ -7,9 +7,12 @@ calls through; it notes what the job is to be charged. Both live on the study's 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
+import functools
 from collections import Counter
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import (
@@ -61,7 +64,10 @@ class Charge:
 class _Flight:
     """A call on its way, and those who wait for it."""
 
-    def __init__(self, task: asyncio.Task[Reply]) -> None:
+    __slots__ = ("key", "task", "waiting")
+
+    def __init__(self, key: str, task: asyncio.Task[Reply]) -> None:
+        self.key = key
         self.task = task
         self.waiting: list[asyncio.Future[Reply]] = []
 
@@ -165,20 +171,20 @@ class StudyCaller:
             raise
 
     def _launch(self, lm: LM, request: Request, key: str, role: str) -> _Flight:
-        task = asyncio.get_running_loop().create_task(self._send(lm, request, key, role))
-        flight = self._flights[key] = _Flight(task)
+        context = contextvars.copy_context()
+        task = asyncio.get_running_loop().create_task(self._send(lm, request, key, role), context=context)
+        flight = self._flights[key] = _Flight(key, task)
         self._tasks.add(task)
-
-        def landed(done: asyncio.Task[Reply]) -> None:
-            self._tasks.discard(done)
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-            if not done.cancelled():
-                done.exception()  # those who wait have it
-            flight.landed()
-
-        task.add_done_callback(landed)
+        task.add_done_callback(functools.partial(self._landed, flight), context=context)
         return flight
+
+    def _landed(self, flight: _Flight, task: asyncio.Task[Reply]) -> None:
+        self._tasks.discard(task)
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        if not task.cancelled():
+            task.exception()  # those who wait have it
+        flight.landed()
 
     async def _send(self, lm: LM, request: Request, key: str, role: str) -> Reply:
         try:
@@ -270,7 +276,7 @@ class Scope:
         """The caller for LM calls of a metric on the job's result."""
         return Judge(self)
 
-    async def __call__(self, lm: LM, request: Request) -> Completion:
+    def __call__(self, lm: LM, request: Request) -> Coroutine[Any, Any, Completion]:
         """A completion, for the job.
 
         Raises:
@@ -282,7 +288,7 @@ class Scope:
         if self._allowance is not None:
             metered = self._allowance <= 0
             self._allowance -= 1
-        return await self.make(lm, request, self.role, metered=metered)
+        return self.make(lm, request, self.role, metered=metered)
 
     async def make(self, lm: LM, request: Request, role: str, *, metered: bool) -> Completion:
         """A completion in ``role``. ``metered``: the job was not admitted for it."""

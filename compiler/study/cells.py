@@ -14,7 +14,7 @@ from treadle.compiler.lm.lm import LM
 from treadle.compiler.lm.protocol import Caller, Completion, Request, Usage
 from treadle.compiler.study.caller import Charge, Recall, Scope
 from treadle.compiler.study.data import Example
-from treadle.compiler.study.effects import Effects, keeping
+from treadle.compiler.study.effects import Effects
 from treadle.compiler.study.events import Events
 from treadle.compiler.study.failure import headline, is_of_the_run, story
 from treadle.compiler.study.metric import Score
@@ -129,7 +129,7 @@ class Cells:
 
     async def _run(self, cell: Cell, scope: Scope, row: dict[str, JSON] | None, traces: bool) -> Outcome:
         """Run the program, and the metric unless the cell is stored and only its trace is wanted."""
-        with keeping(Effects(self._store, cell.key, self._events.warn)):
+        with Effects(self._store, cell.key, self._events.warn):
             ran = await self._ran(cell, scope)
         if ran.in_order is not None and scope.calls and self._store.mode != "off":
             ran = await self._in_order(cell, ran, ran.in_order, scope)
@@ -180,7 +180,7 @@ class Cells:
         is not the same twice the first run stands.
         """
         recall = Recall(scope)
-        with keeping(Effects(self._store, cell.key, self._events.warn)):
+        with Effects(self._store, cell.key, self._events.warn):
             repeated = await again(_sampled(recall, cell))
         if repeated.error is None or headline(repeated.error) != headline(ran.error or repeated.error):
             return ran
@@ -233,6 +233,25 @@ class Cells:
             calls=outcome.calls,
             stored=stored,
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measuring:
+    """What a job does that measures a cell.
+
+    Attributes:
+        cells: Who measures it.
+        cell: What is measured.
+        traces: Whether with its trace.
+    """
+
+    cells: Cells
+    cell: Cell
+    traces: bool
+
+    def __call__(self, scope: Scope) -> Awaitable[Outcome]:
+        """Measure it, calling through the scope."""
+        return self.cells.measure(self.cell, scope, traces=self.traces)
 
 
 def _joined(row: Mapping[str, JSON], new: list[Charge]) -> list[Charge]:

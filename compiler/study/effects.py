@@ -8,14 +8,13 @@ ops of a run that have effects are called one after the other, in program order,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import functools
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from treadle.compiler.canonical import JSON, digest
 from treadle.compiler.errors import StudyError
@@ -30,19 +29,30 @@ from treadle.compiler.values import dump
 class Effects:
     """The ops with effects of one run of a cell. Made on the study's event loop; ops may be called from any thread.
 
+    In a ``with`` block, and in what it starts, they give what is stored, or are kept.
+
     Args:
         store: Where their outputs are kept.
         cell: The cell's key.
         warn: Told of an output that cannot be kept.
     """
 
+    __slots__ = ("_cell", "_known", "_loop", "_numbers", "_store", "_token", "_warn")
+
     def __init__(self, store: Store, cell: str, warn: Callable[[str], None]) -> None:
         self._store = store
         self._cell = cell
         self._warn = warn
         self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count()
-        self._known = [] if store.mode == "off" else list(_stored(store, cell))
+        self._numbers = itertools.count()  # ops may begin in several threads at once
+        self._known = () if store.mode == "off" else _stored(store, cell)
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
     def begin(self, op: Op, args: tuple[Any, ...], named: Mapping[str, Any]) -> _Effect:
         """The next call of an op with effects.
@@ -80,13 +90,12 @@ class Effects:
             self._loop.call_soon_threadsafe(write)
 
 
-def _stored(store: Store, cell: str) -> Iterator[dict[str, JSON]]:
+def _stored(store: Store, cell: str) -> tuple[dict[str, JSON], ...]:
     """The rows of a cell, up to the first that is missing or damaged."""
-    for number in itertools.count():
-        row = store.get("effects", _key(cell, number))
-        if row is None:
-            return
-        yield cast("dict[str, JSON]", row)
+    rows: tuple[dict[str, JSON], ...] = ()
+    while (row := store.get("effects", _key(cell, len(rows)))) is not None:
+        rows = (*rows, cast("dict[str, JSON]", row))
+    return rows
 
 
 def _key(cell: str, number: int) -> str:
@@ -134,16 +143,6 @@ class _Effect:
 
 
 _current: ContextVar[Effects | None] = ContextVar("treadle_effects", default=None)
-
-
-@contextlib.contextmanager
-def keeping(effects: Effects) -> Iterator[None]:
-    """Inside the block, and in what it starts, ops with effects give what ``effects`` has stored, or are kept there."""
-    token = _current.set(effects)
-    try:
-        yield
-    finally:
-        _current.reset(token)
 
 
 def kept_op(op: Op) -> Op:

@@ -70,7 +70,7 @@ class RealLedger:
         Raises:
             StudyError: It does not fit and nothing is in flight.
         """
-        while cap := self.budget.exceeded(self.spent + self._reserved + worst):
+        while self.budget.bounded and (cap := self.budget.exceeded(self.spent + self._reserved + worst)):
             if not self._in_flight:
                 raise explain(cap)
             await self._room.changed()
@@ -104,6 +104,8 @@ class Hold:
         waiting: Its calls that wait for room.
         ended: No more calls will come.
     """
+
+    __slots__ = ("ended", "flying", "keys", "typical", "used", "waiting", "worst")
 
     def __init__(self, worst: Amount, typical: Amount) -> None:
         self.worst = worst
@@ -160,6 +162,7 @@ class LogicalLedger:
         self._any_metered = False  # of the root
         self._line: tuple[LogicalLedger, ...] = (self, *(parent._line if parent else ()))
         self._root = self._line[-1]
+        self._bounded = any(ledger.caps.bounded for ledger in self._line)  # otherwise nobody asks what room is held
         self.charged: Charged = parent.charged if parent else Charged()
         self._admitted = NOTHING  # changes at starts and barriers only, so that admission is reproducible
         self._now = NOTHING
@@ -307,9 +310,10 @@ class LogicalLedger:
         hold.ended = True
         for ledger in self._line:
             ledger._now -= hold.worst
-        for key, amount in hold.used.items():
-            if key not in self.charged.keys:
-                self._take(hold, key, amount)
+        if self._bounded:
+            for key, amount in hold.used.items():
+                if key not in self.charged.keys:
+                    self._take(hold, key, amount)
         self._root._open.pop(hold, None)
         self._room.change()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from treadle.compiler.errors import ConfigurationError, DataError
@@ -83,12 +84,11 @@ class ProgramRunner:
         ran = await self._ran(inputs, session)
         if ran.error is None or self._program.graph is None:
             return ran
+        return dataclasses.replace(ran, in_order=functools.partial(self._again, inputs, session))
 
-        async def again(caller: Caller) -> Ran:
-            fresh = Tracer()
-            return await self._ran(inputs, dataclasses.replace(session, caller=caller, tracer=fresh, in_order=True))
-
-        return dataclasses.replace(ran, in_order=again)
+    async def _again(self, inputs: Mapping[str, Any], session: Session, caller: Caller) -> Ran:
+        fresh = Tracer()
+        return await self._ran(inputs, dataclasses.replace(session, caller=caller, tracer=fresh, in_order=True))
 
     async def _ran(self, inputs: Mapping[str, Any], session: Session) -> Ran:
         tracer = session.tracer
@@ -106,15 +106,24 @@ class ProgramRunner:
         session = Session(lm=self._proposer_lm, caller=caller)
         return await run_step(predictor.signature.name, predictor, inputs, session)
 
-    @contextlib.contextmanager
-    def judging(self, caller: Caller) -> Iterator[None]:
+    def judging(self, caller: Caller) -> AbstractContextManager[None]:
         """Inside the block LM calls that a metric makes go through ``caller``."""
-        opened = open_run("metric", {}, Session(lm=self._proposer_lm, caller=caller))
-        token = current_scope.set(opened.scope)
-        try:
-            yield
-        finally:
-            current_scope.reset(token)
+        return _Judging(Session(lm=self._proposer_lm, caller=caller))
+
+
+class _Judging:
+    """A block in which a metric runs under a session."""
+
+    __slots__ = ("_session", "_token")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        self._token = current_scope.set(open_run("metric", {}, self._session).scope)
+
+    def __exit__(self, *_: object) -> None:
+        current_scope.reset(self._token)
 
 
 def stubs_for(program: Program[Any, Any], stubs: Mapping[Any, Any] | None) -> dict[str, Op]:

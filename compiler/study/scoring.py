@@ -35,6 +35,7 @@ class Scoring:
     def __init__(self, metric: Metric, timeout: float) -> None:
         self._metric = metric
         self._timeout = timeout
+        self._watch = _Watch(timeout)
         self._takes_trace = takes_trace(metric)
         self._ships = getattr(metric, "treadle_identity", None) is not None
         self._place = None if self._ships or _is_async(metric) else run_in_thread
@@ -51,11 +52,11 @@ class Scoring:
             return await score(self._metric, arguments)
         try:
             async with asyncio.timeout(None) as limit:
-                watch = _Watch(limit, judge, self._timeout)
+                watched = self._watch.begin(limit, judge)
                 try:
                     return await score(self._metric, arguments, place=self._place)
                 finally:
-                    watch.end()
+                    self._watch.end(watched)
         except TimeoutError:
             if not limit.expired():  # the metric's own
                 raise
@@ -66,28 +67,77 @@ class Scoring:
         raise MetricHung(msg)
 
 
+class _Watched:
+    """A metric at work.
+
+    Attributes:
+        limit: What expires if it hangs.
+        judge: The caller of its LM calls.
+        made: Calls it had made when it was last looked at.
+        due: When it is looked at next, by the loop's clock.
+    """
+
+    __slots__ = ("due", "judge", "limit", "made")
+
+    def __init__(self, limit: asyncio.Timeout, judge: Judge) -> None:
+        self.limit = limit
+        self.judge = judge
+        self.made = judge.made
+        self.due = 0.0
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has done nothing since it was last looked at."""
+        return self.judge.made == self.made and not self.judge.flying
+
+
 class _Watch:
-    """Lets a limit expire once a metric has done nothing for so many seconds."""
+    """Lets the limits of metrics expire that have done nothing for so many seconds.
 
-    def __init__(self, limit: asyncio.Timeout, judge: Judge, seconds: float) -> None:
-        self._limit = limit
-        self._judge = judge
+    Each is looked at when it has been at work for so long, and again after as long; so they are looked at in the order
+    in which they began, and one timer will do for all.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._look_again()
+        self._open: dict[_Watched, None] = {}  # the next to be looked at comes first
+        self._timer: asyncio.TimerHandle | None = None
 
-    def _look_again(self) -> None:
-        self._timer = self._loop.call_later(self._seconds, self._look, self._judge.made)
+    def begin(self, limit: asyncio.Timeout, judge: Judge) -> _Watched:
+        """Watch a metric until ``end``."""
+        watched = _Watched(limit, judge)
+        self._line_up(watched)
+        if self._timer is None:
+            self._set_timer(watched)
+        return watched
 
-    def _look(self, made: int) -> None:
-        if self._judge.made == made and not self._judge.flying:
-            self._limit.reschedule(self._loop.time())
-        else:
-            self._look_again()
-
-    def end(self) -> None:
+    def end(self, watched: _Watched) -> None:
         """Look no more."""
-        self._timer.cancel()
+        self._open.pop(watched, None)
+        if not self._open and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _line_up(self, watched: _Watched) -> None:
+        watched.due = asyncio.get_running_loop().time() + self._seconds
+        self._open[watched] = None
+
+    def _set_timer(self, first: _Watched) -> None:
+        self._timer = asyncio.get_running_loop().call_at(first.due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while (first := next(iter(self._open), None)) is not None:
+            if first.due > now:
+                self._set_timer(first)
+                return
+            del self._open[first]
+            if first.hangs:
+                first.limit.reschedule(now)
+            else:
+                first.made = first.judge.made
+                self._line_up(first)
 
 
 def _is_async(metric: Metric) -> bool:

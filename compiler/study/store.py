@@ -26,7 +26,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
@@ -81,7 +81,8 @@ class Store:
         self._failure: StudyError | None = None
         self._place = str(folder) if folder else "memory"
         self._connection = self._opened(folder)
-        self._filled = {table for table in get_args(Table) if self._has_rows(table)}  # of the others none need be asked
+        # Of a table that was empty the keys are known, so that only what is there is asked for.
+        self._keys: dict[str, set[str]] = {table: set() for table in get_args(Table) if not self._has_rows(table)}
         self._connection.text_factory = bytes  # a damaged row may not be UTF-8: the checksum decides, not the decoder
 
     def _opened(self, folder: Path | None) -> sqlite3.Connection:
@@ -106,7 +107,7 @@ class Store:
 
     def get(self, table: Table, key: str) -> JSON:
         """The committed row, or ``None``. A row whose checksum is wrong is none, and is warned of."""
-        if table not in self._filled:
+        if table in self._keys and key not in self._keys[table]:
             return None
         try:
             found = self._connection.execute(f"SELECT body, mark FROM {table} WHERE key = ?", (key,)).fetchone()
@@ -168,16 +169,18 @@ class Store:
         await self.committed()
         return kept
 
-    async def committed(self) -> None:
-        """Wait until all that is queued is committed.
+    def committed(self) -> Awaitable[None]:
+        """What is awaited until all that is queued now is committed.
 
         Raises:
-            StudyError: The commit failed.
+            StudyError: The commit failed; raised by awaiting it.
         """
+        waiter = asyncio.get_running_loop().create_future()
         if self._scheduled:
-            waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
-            await waiter
+        else:
+            waiter.set_result(None)
+        return waiter
 
     def save(self, rows: Mapping[str, JSON]) -> None:
         """Commit rows of ``meta`` now. For opening a study, before its event loop is in use.
@@ -186,8 +189,7 @@ class Store:
             StudyError: The commit failed.
         """
         try:
-            self._commit([("meta", key, clean(body)[1]) for key, body in rows.items()])
-            self._filled.add("meta")
+            self._write([("meta", key, clean(body)[1]) for key, body in rows.items()])
         except sqlite3.Error as error:
             raise self._explained(error) from None
 
@@ -200,8 +202,7 @@ class Store:
         self._pending, self._waiting, self._scheduled = [], [], False
         try:
             if rows:
-                self._commit(rows)
-                self._filled.update([table for table, _, _ in rows])
+                self._write(rows)
         except sqlite3.Error as error:
             self._failure = self._explained(error)
         for waiter in waiting:
@@ -211,6 +212,12 @@ class Store:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(self._failure)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        self._commit(rows)
+        for table, key, _ in rows:
+            if table in self._keys:
+                self._keys[table].add(key)
 
     def _commit(self, rows: Sequence[Row]) -> None:
         """One transaction. Tests that kill a process replace this."""

@@ -23,7 +23,7 @@ from treadle.compiler.study.baselines import Findings
 from treadle.compiler.study.batch import Batch, Job
 from treadle.compiler.study.budget import Budget, Caps
 from treadle.compiler.study.caller import Scope
-from treadle.compiler.study.cells import Cell, Sampled
+from treadle.compiler.study.cells import Cell, Measuring, Sampled
 from treadle.compiler.study.data import Data, Example
 from treadle.compiler.study.engine import Engine
 from treadle.compiler.study.events import Listener
@@ -255,9 +255,7 @@ class Study:
         bounds = {name: engine.runner.run_calls(candidate) for name, candidate in calls.items()}
 
         def job(cell: Cell) -> Job[Outcome]:
-            async def run(scope: Scope) -> Outcome:
-                return await engine.cells.measure(cell, scope, traces=traces)
-
+            run = Measuring(engine.cells, cell, traces)
             return Job(run=run, role="task", calls=bounds[cell.candidate.id], free=cell.key in engine.settled)
 
         return [job(cell) for cell in cells]

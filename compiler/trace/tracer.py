@@ -33,6 +33,8 @@ class Each:
         self.origins = origins
 
 
+_calls = itertools.count()  # of the process: their order under one record is that of their numbers
+
 Origin: TypeAlias = Union["Record", Each, tuple["Origin", ...], None]
 """What a value was made from. Nested origins are shared, never copied: joining costs the same however long they are."""
 
@@ -50,7 +52,6 @@ class Record:
     """
 
     __slots__ = (
-        "_count",
         "asked",
         "cached",
         "children",
@@ -120,7 +121,6 @@ class Record:
         self.where = ""
         self.seconds = 0.0
         self.children: list[Record] = []
-        self._count = itertools.count()
         self.started = time.perf_counter()
 
     def add(self, child: Record) -> Record:
@@ -130,7 +130,7 @@ class Record:
 
     def next_order(self) -> Order:
         """The place of the next child where only the order of calls is known: in host mode and inside ops."""
-        return next(self._count), 0
+        return next(_calls), 0
 
     def answered(self, completion: Completion) -> None:
         """Note what an LM answered; the call goes on until the reply is read."""
@@ -166,11 +166,11 @@ class Recorder:
         self.program = program
         self.root: Record | None = root or Record("program", program)
         self.trace: Trace | None = None
-        self._tell: list[Callable[[Trace], None]] = []
+        self._tell: tuple[Callable[[Trace], None], ...] = ()
 
     def when_finished(self, tell: Callable[[Trace], None]) -> None:
         """Have ``tell`` called with the trace when the run has ended; it may not raise."""
-        self._tell.append(tell)
+        self._tell = (*self._tell, tell)
 
     def finish(self) -> Trace:
         """The trace, when the run has ended. Spans stand in program order; the same run gives the same trace."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,31 @@ def test_an_idle_thread_is_used_again() -> None:
         while not idle():  # the thread says it is free just after its work has ended
             threading.Event().wait(0.001)
     assert names == ["test-row-1"] * 3
+
+
+def test_what_was_done_while_a_loop_was_busy_is_told_to_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Semaphore(0)
+    told = 0
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        tell = loop.call_soon_threadsafe
+
+        def counted(*args: Any, **named: Any) -> asyncio.Handle:
+            nonlocal told
+            told += 1
+            return tell(*args, **named)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+        rows = [asyncio.create_task(run_in_thread(done.release)) for _ in range(100)]
+        await asyncio.sleep(0)  # they begin
+        await asyncio.sleep(0)  # and are handed out
+        for _ in rows:
+            assert done.acquire(timeout=60)  # the loop stands still until all is done
+        await asyncio.gather(*rows)
+
+    asyncio.run(main())
+    assert 1 <= told <= 2  # the last thread may be on its way to say so
 
 
 def test_the_function_sees_the_callers_context_and_raises_as_it_does() -> None:

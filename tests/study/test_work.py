@@ -60,6 +60,11 @@ def test_a_row_of_a_large_evaluation_costs_no_more_calls_than_one_of_a_small() -
     assert many < 1.1 * few
 
 
+def test_a_row_of_two_steps_takes_fewer_than_1500_calls() -> None:
+    evaluate(5)
+    assert calls_of(lambda: evaluate(100)) / 100 < 1500
+
+
 def test_a_cell_is_a_row_and_a_reply_and_whatever_comes_up_in_a_tick_is_one_commit() -> None:
     committed: list[Counter[str]] = []
 
@@ -77,11 +82,12 @@ def test_a_cell_is_a_row_and_a_reply_and_whatever_comes_up_in_a_tick_is_one_comm
     assert len(committed) < 64
 
 
-def test_a_store_without_rows_of_a_kind_is_not_asked_for_them() -> None:
+def test_a_new_store_is_asked_for_nothing_but_what_it_has() -> None:
     asked: list[str] = []
     with study(Chain(Provider().lm()), examples=6) as s:
         s._engine.store._connection.set_trace_callback(asked.append)
         s.evaluate([candidate("")], s.splits.select)
         s.evaluate([candidate("x")], s.splits.select)
-    assert not [statement for statement in asked if "FROM effects" in statement]
-    assert [statement for statement in asked if "FROM cells" in statement]
+        assert not [statement for statement in asked if "FROM" in statement]
+        s.evaluate([candidate("")], s.splits.select)
+    assert len([statement for statement in asked if "FROM cells" in statement]) == len(s.splits.select)
