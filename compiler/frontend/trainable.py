@@ -11,7 +11,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from treadle.compiler.annotations import Annotation, type_name
@@ -133,10 +133,11 @@ def check_trainable(function: Callable[..., Any], name: str, *, effects: bool) -
     """Refuse to make a parameter of a body that cannot be replaced by generated code.
 
     Raises:
-        DeclarationError: It is async, a method, has effects, or takes or gives what JSON cannot hold.
+        DeclarationError: It is async, a method or a lambda, has effects, or takes or gives what JSON cannot hold.
     """
-    if effects or not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-        what = "has effects" if effects else "is not a plain synchronous function"
+    plain = inspect.isfunction(function) and not inspect.iscoroutinefunction(function) and _is_def(function)
+    if effects or not plain:
+        what = "has effects" if effects else "is not a plain synchronous function written with def"
         msg = f"op {name!r} {what}, and a trainable op's body is replaced by code that runs in a process of its own"
         raise DeclarationError(msg)
     for argument, annotation in typing.get_type_hints(function).items():
@@ -147,6 +148,12 @@ def check_trainable(function: Callable[..., Any], name: str, *, effects: bool) -
                 "bool, None, Literal, list and dict"
             )
             raise DeclarationError(msg)
+
+
+def _is_def(function: FunctionType) -> bool:
+    """Whether it is written with ``def``, and not in a class."""
+    around = function.__qualname__.rpartition(".")[0]
+    return function.__name__ != "<lambda>" and (not around or around.endswith("<locals>"))
 
 
 def _is_json(annotation: Annotation) -> bool:

@@ -181,7 +181,17 @@ def test_an_op_that_cannot_be_replaced_is_refused() -> None:
     async def waits(text: str) -> str:
         return text
 
-    for function, said in ((takes_record, "takes record: Record"), (gives_record, "returns Record"), (waits, "sync")):
+    class Desk:
+        def method(self, text: str) -> str:
+            return text
+
+    for function, said in (
+        (takes_record, "takes record: Record"),
+        (gives_record, "returns Record"),
+        (waits, "not a plain synchronous function"),
+        (Desk.method, "not a plain synchronous function"),
+        (lambda text: text, "not a plain synchronous function"),
+    ):
         with pytest.raises(DeclarationError, match=said):
             treadle.op(trainable=True)(function)
     with pytest.raises(DeclarationError, match="has effects"):
