@@ -62,7 +62,7 @@ METHODS: Mapping[str, Callable[[int], Optimizer]] = {
     "mipro, 8 labelled": lambda cap: MIPRO(effort=EFFORTS[cap], max_labeled=8),
 }
 PEERS = ("miprov2", "gepa")
-COMPARED = ("auto", "mipro", *PEERS, "random search", "MIPROv2's policy, cache and halving",
+COMPARED = ("auto", "mipro", "mipro, 4 labelled", *PEERS, "random search", "MIPROv2's policy, cache and halving",
             "GEPA's policy, cache and halving")  # fmt: skip
 
 
