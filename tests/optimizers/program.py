@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
+
 from tests.optimizers import world
+from treadle.compiler.canonical import JSON
 from treadle.compiler.frontend.captured import Capture, Captured
 from treadle.compiler.frontend.declaration import FromFile
 from treadle.compiler.frontend.predictor import PredictorFunction
@@ -30,7 +34,7 @@ from treadle.compiler.study.metric import Metric
 from treadle.compiler.study.opening import most_lm_calls
 from treadle.compiler.study.runner import Ran
 from treadle.compiler.study.splits import split
-from treadle.compiler.study.study import open_study
+from treadle.compiler.study.study import Study, open_study
 from treadle.compiler.trace.tracer import Tracer
 
 TICKET = Slot(name="ticket", annotation=str)
@@ -230,3 +234,16 @@ OpenLab: TypeAlias = Callable[..., Lab]
 
 START = space().default()
 """The program as it is."""
+
+
+def names_drawn(study: Study, patch: pytest.MonkeyPatch) -> list[str]:
+    """The first part of every key that a random number is drawn for, from now on."""
+    drawn: list[str] = []
+    draw = study.rng
+
+    def noted(name: str, *key: JSON) -> random.Random:
+        drawn.append(name)
+        return draw(name, *key)
+
+    patch.setattr(study, "rng", noted)
+    return drawn

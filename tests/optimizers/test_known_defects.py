@@ -4,7 +4,6 @@ The numbers in brackets are DSPy's issues; [ran] means the defect was seen in a 
 """
 
 import json
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 import treadle
 from tests.optimizers import world
-from tests.optimizers.program import START, OpenLab, space
+from tests.optimizers.program import START, OpenLab, names_drawn, space
 from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import EverythingFailed
 from treadle.compiler.lm.protocol import Request
@@ -48,15 +47,8 @@ def test_seed_0_is_not_another_seed(lab: OpenLab) -> None:
 @pytest.mark.parametrize("trials", [8, 16, 32])
 def test_start_up_is_a_quarter_of_the_trials_not_eight(lab: OpenLab, trials: int, monkeypatch: Any) -> None:
     """Exactly 8 trials were random whatever their number: 8 of 10 in light mode [ran]."""
-    drawn: list[str] = []
     study = lab(count=30).study
-    draw = study.rng
-
-    def noted(name: str, *key: JSON) -> random.Random:
-        drawn.append(name)
-        return draw(name, *key)
-
-    monkeypatch.setattr(study, "rng", noted)
+    drawn = names_drawn(study, monkeypatch)
     MIPRO(trials=trials, rounds=1).search(study, space())
     assert trials - drawn.count("mipro.thompson") <= max(2, trials // 4)
 

@@ -1,4 +1,3 @@
-import random
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -7,9 +6,8 @@ from typing import get_args
 import pytest
 
 from tests.optimizers.conformance import OptimizerConformance
-from tests.optimizers.program import OpenLab, space
+from tests.optimizers.program import OpenLab, names_drawn, space
 from tests.optimizers.world import rows
-from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError
 from treadle.compiler.study.optimizer import Shape
 from treadle.optimizers.effort import Effort
@@ -89,15 +87,8 @@ def test_two_batches_are_under_way_and_told_in_order(lab: OpenLab) -> None:
 
 
 def test_at_most_a_quarter_of_the_trials_is_random(lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
     study = lab(count=30).study
-    draw = study.rng
-
-    def noted(name: str, *key: JSON) -> random.Random:
-        drawn.append(name)
-        return draw(name, *key)
-
-    monkeypatch.setattr(study, "rng", noted)
+    drawn = names_drawn(study, monkeypatch)
     MIPRO(trials=24, rounds=1).search(study, space())
     assert drawn.count("mipro.thompson") == 18
 

@@ -1,13 +1,11 @@
-import random
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.optimizers import world
-from tests.optimizers.program import START, OpenLab, space
+from tests.optimizers.program import START, OpenLab, names_drawn, space
 from tests.optimizers.test_rungs import BEST
-from treadle.compiler.canonical import JSON
 from treadle.compiler.errors import ConfigurationError, DataError
 from treadle.compiler.study.metric import Score
 from treadle.optimizers.mipro import MIPRO
@@ -66,15 +64,8 @@ def test_an_unknown_objective_says_which_there_are(lab: OpenLab) -> None:
 
 
 def test_only_tpe_follows_several(lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
     study = lab(count=45).study
-    draw = study.rng
-
-    def noted(name: str, *key: JSON) -> random.Random:
-        drawn.append(name)
-        return draw(name, *key)
-
-    monkeypatch.setattr(study, "rng", noted)
+    drawn = names_drawn(study, monkeypatch)
     MIPRO(trials=12, objectives=("tokens",)).search(study, space())
     assert "mipro.tpe" in drawn
     assert "mipro.thompson" not in drawn
