@@ -48,14 +48,12 @@ class Ran:
         seconds: From the first call of the search to its end.
         cpu: CPU seconds of the searching process.
         in_flight: Mean number of requests in flight, by the server.
-        started: Seconds until the server saw the first request of this process.
     """
 
     calls: int
     seconds: float
     cpu: float
     in_flight: float
-    started: float = 0.0
 
 
 def ours(given: Task, url: str, optimizer: str, trials: int, folder: Path | None = None) -> tuple[float, float]:

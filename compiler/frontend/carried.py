@@ -238,8 +238,4 @@ def _compared(way: Code, ways: frozenset[str]) -> Code:
 
 def _alike(one: Binding, other: Binding) -> bool:
     same_type = repr(one.code.type) == repr(other.code.type)
-    return same_type and (one.missing, one.owned, one.code.poisoned) == (
-        other.missing,
-        other.owned,
-        other.code.poisoned,
-    )
+    return same_type and (one.missing, one.owned) == (other.missing, other.owned)
